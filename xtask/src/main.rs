@@ -1,2 +1,45 @@
-//! xtask
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK`. One task, one file; this one only dispatches.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to its terminal"
+)]
+
+mod bench;
+mod ci;
+mod command;
+mod interop;
+mod loom;
+mod server;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that CI runs, in CI's order
+    Ci(ci::Flags),
+    /// The loom models of every crate that has some, and their twins, which must fail
+    Loom(loom::Flags),
+    /// Real clients of other languages against the real server
+    Interop(interop::Flags),
+    /// Measure, in one run: medians, spread, ratios
+    Bench(bench::Flags),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Ci(flags) => ci::run(&flags),
+        Task::Loom(flags) => loom::run(&flags),
+        Task::Interop(flags) => interop::run(&flags),
+        Task::Bench(flags) => bench::run(&flags),
+    }
+}

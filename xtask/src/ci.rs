@@ -1,0 +1,117 @@
+//! What CI runs, in its order: the cheap and the likely to fail first.
+
+use crate::{
+    command::{self, cargo, command, exists, target},
+    interop, loom,
+};
+use anyhow::{Context as _, Result};
+use std::{path::PathBuf, time::Instant};
+
+/// The version of cargo-deny that is installed where none is found.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Runs what CI runs; with names, only those steps.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// Steps to run (all without any): fmt clippy doc codegen no-std test loom deny interop demo
+    steps: Vec<String>,
+}
+
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: [Step; 10] = [
+    ("fmt", || {
+        command::run(cargo().args(["fmt", "--all", "--check"]))
+    }),
+    ("clippy", || {
+        command::run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-Dwarnings",
+        ]))
+    }),
+    ("doc", || {
+        let mut doc = cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--locked"]);
+        command::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+    }),
+    ("codegen", || {
+        command::run(cargo().args(["xtask", "codegen", "--check"]))
+    }),
+    ("no-std", || {
+        command::run(cargo().args([
+            "build",
+            "--package",
+            "ringbuf-core",
+            "--no-default-features",
+            "--locked",
+        ]))
+    }),
+    ("test", || {
+        command::run(cargo().args(["test", "--workspace", "--locked"]))
+    }),
+    ("loom", || loom::run(&loom::Flags::default())),
+    ("deny", deny),
+    ("interop", || interop::run(&interop::Flags::default())),
+    ("demo", || {
+        command::run(cargo().args([
+            "run",
+            "--release",
+            "--locked",
+            "--package",
+            "footman",
+            "--",
+            "demo",
+        ]))
+    }),
+];
+
+pub(crate) fn run(flags: &Flags) -> Result<()> {
+    for name in &flags.steps {
+        STEPS
+            .iter()
+            .find(|step| step.0 == name)
+            .with_context(|| format!("no step is called {name}"))?;
+    }
+    let started = Instant::now();
+    for (name, step) in STEPS {
+        if flags.steps.is_empty() || flags.steps.iter().any(|wanted| wanted == name) {
+            let began = Instant::now();
+            step().with_context(|| format!("ci: {name}"))?;
+            println!("ci: {name} holds, in {:.0?}", began.elapsed());
+        }
+    }
+    println!("ci: all holds, in {:.0?}", started.elapsed());
+    Ok(())
+}
+
+/// Licences, sources and bans of every dependency (the advisory database needs a network of its own).
+fn deny() -> Result<()> {
+    let program = if exists("cargo-deny") {
+        PathBuf::from("cargo-deny")
+    } else {
+        install_deny()?
+    };
+    command::run(command(program).args(["--locked", "check", "bans", "licenses", "sources"]))
+}
+
+fn install_deny() -> Result<PathBuf> {
+    let tools = target().join("tools");
+    let program = tools.join("bin").join("cargo-deny");
+    if !program.exists() {
+        let mut install = cargo();
+        install.args([
+            "install",
+            "--locked",
+            "--debug",
+            "--version",
+            CARGO_DENY,
+            "cargo-deny",
+        ]);
+        command::run(install.arg("--root").arg(&tools))?;
+    }
+    Ok(program)
+}

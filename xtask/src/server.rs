@@ -1,0 +1,80 @@
+//! A `footman serve` of its own for one task: on a free loopback port, ended with the task.
+
+use crate::command::{command, target};
+use anyhow::{Context as _, Result, ensure};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+}
+
+/// The `footman` that cargo built in this profile's folder (`debug`, `release`).
+pub(crate) fn footman(profile: &str) -> Command {
+    command(target().join(profile).join("footman"))
+}
+
+impl Server {
+    /// Starts the built binary and waits until it says where it listens.
+    pub(crate) fn start(profile: &str, args: &[&str]) -> Result<Self> {
+        let mut child = footman(profile)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting `footman serve`")?;
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let address = lines.by_ref().find_map(|line| {
+            line.ok()?
+                .strip_prefix("listening on ")
+                .map(|address| address.trim().to_owned())
+        });
+        // What the server says later goes to the terminal, and its pipe never fills.
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                eprintln!("server: {line}");
+            }
+        });
+        let Some(address) = address else {
+            child.kill().ok();
+            anyhow::bail!(
+                "`footman serve` ended ({}) before it listened",
+                child.wait()?
+            );
+        };
+        Ok(Self { child, address })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to stop, and expects a clean end.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let kill = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
+        ensure!(kill.success(), "the server could not be told to stop");
+        let status = self.child.wait()?;
+        ensure!(status.success(), "`footman serve` ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
