@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod codegen;
 mod command;
 mod interop;
 mod loom;
@@ -27,6 +28,8 @@ struct Cli {
 enum Task {
     /// Everything that CI runs, in CI's order
     Ci(ci::Flags),
+    /// The code generated from the proto, and its check
+    Codegen(codegen::Flags),
     /// The loom models of every crate that has some, and their twins, which must fail
     Loom(loom::Flags),
     /// Real clients of other languages against the real server
@@ -38,6 +41,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ci(flags) => ci::run(&flags),
+        Task::Codegen(flags) => codegen::run(&flags),
         Task::Loom(flags) => loom::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
