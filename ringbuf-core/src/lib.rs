@@ -1,1 +1,26 @@
-//! ringbuf-core
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod byte_block;
+mod byte_options;
+mod byte_producer;
+mod byte_reader;
+mod byte_ring;
+mod chain;
+mod error;
+mod padded;
+mod pin;
+mod segment;
+mod sync;
+mod twin;
+mod writer;
+
+pub use byte_options::ByteRingOptions;
+pub use byte_producer::{ByteBatch, ByteProducer};
+pub use byte_reader::{ByteReader, ByteRun, OwnedByteRun};
+pub use byte_ring::ByteRing;
+pub use error::{InvalidOptions, TryReadError};

@@ -1,0 +1,457 @@
+//! The append side of a `ByteRing`: copies records in, publishes them, and forgets the oldest.
+//!
+//! Owned by one caller at a time (`&mut self`); publishes a record, or a whole batch, by one store.
+//! Never waits for a reader, never executes a read-modify-write while a segment has room.
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::byte_block::{ByteBlock, END};
+use crate::byte_options::{ByteRingOptions, check_limits, next_segment_bytes};
+use crate::byte_ring::ByteRing;
+use crate::error::InvalidOptions;
+use crate::segment::Block;
+use crate::writer::Writer;
+
+/// Where the next record goes in the open segment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cursor {
+    /// The next record's sequence.
+    next: u64,
+    /// Bytes of all records since the ring began.
+    bytes: u64,
+    /// Bytes and records in the open segment.
+    used: usize,
+    records: usize,
+}
+
+/// The only append side of a [`ByteRing`].
+///
+/// Dropping it closes the ring.
+pub struct ByteProducer {
+    ring: ByteRing,
+    writer: Writer<ByteBlock>,
+    options: ByteRingOptions,
+    /// What is published.
+    published: Cursor,
+    /// What is written: ahead of `published` while a batch is under way.
+    cursor: Cursor,
+    oldest: u64,
+    /// Bytes of all records before `oldest` since the ring began.
+    oldest_bytes: u64,
+    /// A block kept for the next segment.
+    spare: Option<ByteBlock>,
+}
+
+impl ByteProducer {
+    pub(crate) fn new(ring: ByteRing, start: u64, options: ByteRingOptions) -> Self {
+        let cursor = Cursor {
+            next: start,
+            ..Cursor::default()
+        };
+        let writer = Writer::new(ring.chain.clone());
+        Self {
+            ring,
+            writer,
+            options,
+            published: cursor,
+            cursor,
+            oldest: start,
+            oldest_bytes: 0,
+            spare: None,
+        }
+    }
+
+    /// Appends and publishes one record, and says which sequence it has. The bytes are copied once.
+    ///
+    /// # Panics
+    /// If the record is larger than 2 GiB less some bytes, or the ring is closed.
+    #[inline]
+    pub fn append(&mut self, record: &[u8]) -> u64 {
+        self.begin();
+        let sequence = self.cursor.next;
+        self.write(&[record]);
+        self.publish();
+        sequence
+    }
+
+    /// Begins a batch: records that are published together, or not at all.
+    ///
+    /// # Panics
+    /// If the ring is closed.
+    pub fn batch(&mut self) -> ByteBatch<'_> {
+        self.begin();
+        ByteBatch { producer: self }
+    }
+
+    /// Forgets the records below `oldest` (all of them, if that is above the tail), and gives back
+    /// the memory that this frees: whole segments below `oldest` in which no reader is, the spare one, and segments that
+    /// were evicted earlier while a reader was inside. Works on a closed ring too.
+    pub fn trim(&mut self, oldest: u64) {
+        self.roll_back();
+        let oldest = oldest.clamp(self.oldest, self.published.next);
+        self.advance_oldest(oldest);
+        self.release_below_oldest(true);
+        if self.oldest == self.published.next {
+            while let Some(taken) = self.writer.evict_open(self.published.next) {
+                self.keep_or_free(taken.cleared());
+            }
+        }
+        let mut looks = self.writer.all_looks();
+        while let Some(taken) = self.writer.sweep(&mut looks) {
+            self.keep_or_free(taken.cleared());
+        }
+        if let Some(spare) = self.spare.take() {
+            self.free(spare);
+        }
+    }
+
+    /// Changes the limits, and forgets at once what is over them.
+    ///
+    /// # Errors
+    /// A limit of 0; nothing is changed.
+    pub fn set_limits(&mut self, max_records: u64, max_bytes: u64) -> Result<(), InvalidOptions> {
+        check_limits(max_records, max_bytes)?;
+        self.roll_back();
+        self.options.max_records = max_records;
+        self.options.max_bytes = max_bytes;
+        self.advance_oldest(self.oldest);
+        self.release_below_oldest(true);
+        Ok(())
+    }
+
+    /// Closes the ring: readers read what is left, then see [`Closed`](crate::TryReadError::Closed).
+    /// Appending panics from here on. Closing twice does nothing more.
+    pub fn close(&mut self) {
+        self.roll_back();
+        self.ring.chain.close();
+    }
+
+    /// The ring that this appends to.
+    #[must_use]
+    pub fn ring(&self) -> &ByteRing {
+        &self.ring
+    }
+
+    /// Ready for records: what a leaked batch (`mem::forget`) left is taken back.
+    #[inline]
+    fn begin(&mut self) {
+        assert!(!self.ring.is_closed(), "the ring is closed");
+        if self.cursor.next != self.published.next {
+            self.roll_back();
+        }
+    }
+
+    /// Writes one record at the cursor, unpublished.
+    #[inline]
+    fn write(&mut self, parts: &[&[u8]]) {
+        let length = parts
+            .iter()
+            .map(|part| part.len())
+            .fold(0, usize::saturating_add);
+        if !self.has_room(length) {
+            self.open_segment(length);
+        }
+        let open = self.writer.open().expect("a segment with room was opened");
+        let block = self.writer.block(open);
+        for part in parts {
+            // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
+            unsafe { block.write(self.cursor.used, part) };
+            self.cursor.used += part.len();
+        }
+        // SAFETY: as above.
+        unsafe { block.write_end(self.cursor.records, self.cursor.used as u32) };
+        self.cursor.records += 1;
+        self.cursor.next += 1;
+        self.cursor.bytes += length as u64;
+    }
+
+    /// Writes many records that lie back to back, unpublished; `ends` have been checked.
+    fn write_run(&mut self, bytes: &[u8], ends: &[u32]) {
+        let mut start = 0; // of record `done` in `bytes`
+        let mut done = 0;
+        while done < ends.len() {
+            let first = ends[done] as usize - start;
+            if !self.has_room(first) {
+                self.open_segment(first);
+            }
+            let open = self.writer.open().expect("a segment with room was opened");
+            let block = self.writer.block(open);
+            let Cursor { used, records, .. } = self.cursor;
+            let rest = &ends[done..];
+            let fit = if block
+                .room(used, records, rest.len())
+                .is_some_and(|room| bytes.len() - start <= room)
+            {
+                rest.len()
+            } else {
+                let mut indices = (1, rest.len()); // so many fit, so many may not
+                while indices.0 < indices.1 {
+                    let middle = indices.1 - (indices.1 - indices.0) / 2;
+                    let length = rest[middle - 1] as usize - start;
+                    if block
+                        .room(used, records, middle)
+                        .is_some_and(|room| length <= room)
+                    {
+                        indices.0 = middle;
+                    } else {
+                        indices.1 = middle - 1;
+                    }
+                }
+                indices.0
+            };
+            let end = rest[fit - 1] as usize;
+            // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
+            unsafe { block.write(used, &bytes[start..end]) };
+            for (index, &record_end) in rest[..fit].iter().enumerate() {
+                let at = (used + record_end as usize - start) as u32;
+                // SAFETY: as above.
+                unsafe { block.write_end(records + index, at) };
+            }
+            self.cursor.used += end - start;
+            self.cursor.records += fit;
+            self.cursor.next += fit as u64;
+            self.cursor.bytes += (end - start) as u64;
+            start = end;
+            done += fit;
+        }
+    }
+
+    #[inline]
+    fn has_room(&self, length: usize) -> bool {
+        let Cursor { used, records, .. } = self.cursor;
+        self.writer.open().is_some_and(|open| {
+            self.writer
+                .block(open)
+                .room(used, records, 1)
+                .is_some_and(|room| length <= room)
+        })
+    }
+
+    /// Begins a segment in which a record of `length` bytes has room.
+    #[cold]
+    fn open_segment(&mut self, length: usize) {
+        let mut looks = self.writer.some_looks();
+        while let Some(taken) = self.writer.sweep(&mut looks) {
+            self.keep_or_free(taken.cleared());
+        }
+        let kept = (self.cursor.bytes - self.oldest_bytes)
+            .saturating_add((self.cursor.next - self.oldest).saturating_mul(END as u64));
+        let need = length.saturating_add(END);
+        let ByteRingOptions {
+            max_bytes,
+            segment_bytes,
+            ..
+        } = self.options;
+        let wanted = next_segment_bytes(kept, max_bytes, segment_bytes, need);
+        // A sequence for each end position that the block could hold: checked once a segment.
+        let most = (wanted.saturating_add(8) / END) as u64;
+        assert!(
+            self.cursor.next < u64::MAX - most,
+            "the sequences are used up"
+        );
+        let fits =
+            |block: &ByteBlock| (need..=wanted.saturating_mul(2)).contains(&block.capacity());
+        let block = match self.spare.take() {
+            Some(spare) if fits(&spare) => spare,
+            other => {
+                if let Some(unfit) = other {
+                    self.free(unfit);
+                }
+                let block = ByteBlock::new(wanted);
+                self.ring.chain.add_memory(block.memory());
+                block
+            }
+        };
+        self.writer
+            .begin(block, self.cursor.next, self.cursor.bytes);
+        self.cursor.used = 0;
+        self.cursor.records = 0;
+    }
+
+    /// Publishes what is written, and forgets what is over the limits.
+    #[inline]
+    fn publish(&mut self) {
+        if self.writer.has_pending() {
+            self.writer.commit();
+        }
+        self.published = self.cursor;
+        self.advance_oldest(self.oldest);
+        self.release_below_oldest(false);
+    }
+
+    /// Publishes, with the oldest sequence moved on to `at_least`, and further until the limits hold.
+    #[inline]
+    fn advance_oldest(&mut self, at_least: u64) {
+        let Cursor {
+            next: tail, bytes, ..
+        } = self.published;
+        let by_records = tail.saturating_sub(self.options.max_records).max(at_least);
+        let over = bytes - self.oldest_bytes > self.options.max_bytes;
+        if by_records > self.oldest || over {
+            self.find_oldest(by_records);
+        }
+        self.ring
+            .chain
+            .set_retained_bytes(bytes - self.oldest_bytes);
+        self.ring.chain.publish(tail, self.oldest);
+    }
+
+    /// The first sequence, not below `at_least`, from which on the bytes are within the limit.
+    fn find_oldest(&mut self, at_least: u64) {
+        let Cursor {
+            next: tail, bytes, ..
+        } = self.published;
+        let max_bytes = self.options.max_bytes;
+        let live = self.writer.live();
+        let passed =
+            |base: u64, base_bytes: u64| base <= at_least || bytes - base_bytes > max_bytes;
+        // Oldest first; few are passed, mostly none.
+        let mut index = 0;
+        while live
+            .get(index + 1)
+            .is_some_and(|next| passed(next.base, next.base_bytes))
+        {
+            index += 1;
+        }
+        let Some(segment) = live.get(index) else {
+            return;
+        };
+        let block = self.writer.block(segment);
+        let mut oldest = self.oldest.max(segment.base).max(at_least);
+        loop {
+            let records = (oldest - segment.base) as usize;
+            // SAFETY: written by this producer: `oldest` is not above the segment's end.
+            self.oldest_bytes = segment.base_bytes + unsafe { block.start(records) } as u64;
+            if oldest == tail || bytes - self.oldest_bytes <= max_bytes {
+                break;
+            }
+            oldest += 1;
+        }
+        self.oldest = oldest;
+    }
+
+    /// Takes back the segments that are wholly below the oldest sequence.
+    #[inline]
+    fn release_below_oldest(&mut self, free: bool) {
+        while let Some(taken) = self.writer.evict(self.oldest) {
+            if free {
+                self.free(taken.cleared());
+            } else {
+                self.keep_or_free(taken.cleared());
+            }
+        }
+    }
+
+    /// Drops what is written and not published.
+    fn roll_back(&mut self) {
+        while let Some(block) = self.writer.abandon() {
+            self.keep_or_free(block);
+        }
+        self.cursor = self.published;
+    }
+
+    /// One spare block is kept, the larger one, if it is not above the ordinary.
+    fn keep_or_free(&mut self, block: ByteBlock) {
+        if block.capacity() > self.options.segment_bytes.next_multiple_of(8) {
+            self.free(block);
+            return;
+        }
+        match self.spare.take() {
+            Some(spare) if spare.capacity() >= block.capacity() => {
+                self.spare = Some(spare);
+                self.free(block);
+            }
+            other => {
+                self.spare = Some(block);
+                if let Some(smaller) = other {
+                    self.free(smaller);
+                }
+            }
+        }
+    }
+
+    fn free(&self, block: ByteBlock) {
+        self.ring.chain.sub_memory(block.memory());
+    }
+}
+
+impl Drop for ByteProducer {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(spare) = self.spare.take() {
+            self.free(spare);
+        }
+    }
+}
+
+impl fmt::Debug for ByteProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteProducer")
+            .field("ring", &self.ring)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Records on their way into a ring, unseen until [`publish`](Self::publish); dropped without it, none is ever visible.
+pub struct ByteBatch<'p> {
+    producer: &'p mut ByteProducer,
+}
+
+impl ByteBatch<'_> {
+    /// Adds one record: the concatenation of `parts`.
+    ///
+    /// # Panics
+    /// If the record is larger than 2 GiB less some bytes.
+    #[inline]
+    pub fn push(&mut self, parts: &[&[u8]]) {
+        self.producer.write(parts);
+    }
+
+    /// Adds many records that lie back to back in `bytes`; record `i` ends before `ends[i]`. One copy for each segment touched.
+    ///
+    /// # Panics
+    /// If `ends` goes back, or does not end at `bytes.len()`, or a record is larger than 2 GiB less some bytes.
+    pub fn push_run(&mut self, bytes: &[u8], ends: &[u32]) {
+        let last = ends.last().map_or(0, |&end| end as usize);
+        assert!(
+            last == bytes.len(),
+            "the last record must end where the bytes do"
+        );
+        assert!(ends.is_sorted(), "a record must not end before it starts");
+        self.producer.write_run(bytes, ends);
+    }
+
+    /// How many records the batch has so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.producer.cursor.next - self.producer.published.next) as usize
+    }
+
+    /// Whether the batch has no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Publishes the batch at once, and says which sequences its records have.
+    pub fn publish(self) -> Range<u64> {
+        let first = self.producer.published.next;
+        self.producer.publish();
+        first..self.producer.published.next
+    }
+}
+
+impl Drop for ByteBatch<'_> {
+    fn drop(&mut self) {
+        self.producer.roll_back(); // nothing is left to take back after `publish`
+    }
+}
+
+impl fmt::Debug for ByteBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteBatch")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
