@@ -1,1 +1,52 @@
-//! broker
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod broker;
+mod budget;
+mod clock;
+mod consumer;
+mod encoding;
+mod epoch;
+mod error;
+mod idempotence;
+mod info;
+mod item;
+mod meter;
+mod name;
+mod options;
+mod producer;
+mod record;
+mod records;
+mod registry;
+mod slab;
+mod start;
+mod subscription;
+mod sync;
+pub mod testing;
+mod time_index;
+mod topic;
+mod wait;
+
+#[cfg(all(test, loom))]
+mod tests;
+
+pub use broker::Broker;
+pub use consumer::Consumer;
+pub use encoding::InvalidReason;
+pub use epoch::{Epoch, InvalidEpoch};
+pub use error::{
+    CreateTopicError, InvalidName, InvalidOptions, InvalidRecord, NotSubscribed, OutOfMemory,
+    PollTimeout, ProduceError, ProducerError, PurgeTopicError, SeekError, SubscribeError,
+    UnknownTopic, UpdateTopicError,
+};
+pub use info::{SubscriptionInfo, TopicInfo};
+pub use item::{End, EndReason, Item, Lost, Reset};
+pub use name::{MAX_NAME_BYTES, NameProblem, check_name};
+pub use options::{
+    BrokerOptions, ConsumerOptions, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS,
+    ProduceOptions, ProducerSequence, TopicOptions, TopicUpdate,
+};
+pub use producer::{Produced, Producer};
+pub use record::{Header, Record};
+pub use records::{Iter, RecordRef, Records};
+pub use start::{OffsetQuery, Position, StartAt, StopAt, SubscribeOptions, Subscribed};

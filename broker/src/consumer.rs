@@ -1,0 +1,360 @@
+//! A consumer: several topics, a position in each, one order of items, one place to wait.
+//!
+//! It takes turns: after an item of one topic the next look begins at the topic after it. A look that
+//! finds nothing costs one load or two per topic; nothing runs while it sleeps.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+
+use crate::broker::Shared;
+use crate::error::{NotSubscribed, PollTimeout, SeekError, SubscribeError};
+use crate::item::Item;
+use crate::name::check_name;
+use crate::options::{ConsumerOptions, MAX_SUBSCRIPTIONS};
+use crate::start::{Position, StartAt, SubscribeOptions, Subscribed};
+use crate::subscription::Subscription;
+use crate::sync;
+use crate::wait::{Signal, fence_before_sleep};
+
+/// The longest label that is kept.
+const MAX_LABEL_BYTES: usize = 255;
+
+/// Follows topics; made by [`Broker::consumer`](crate::Broker::consumer).
+///
+/// Each consumer reads on its own: no other consumer's pace has any influence on it, and none on
+/// producers. What it was too slow for, it is told of as [`Item::Lost`].
+///
+/// Topics take turns; within a topic items come in order. Between topics there is no order but the
+/// turns.
+///
+/// # Waiting
+///
+/// [`try_poll`](Self::try_poll) never waits, [`poll`](Self::poll) blocks the thread,
+/// [`next`](Self::next) is for tasks of any runtime, and the consumer is a [`Stream`] that ends when every
+/// subscription has reached its stop. Without subscriptions (or when all are paused or finished),
+/// waiting lasts until the time-out, or for ever.
+///
+/// Every wait can be dropped: an item that was not returned has not been taken.
+///
+/// ```
+/// use footman_broker::{Broker, BrokerOptions, Item, Record, StartAt};
+/// use std::time::Duration;
+///
+/// let broker = Broker::new(BrokerOptions::default())?;
+/// let mut consumer = broker.consumer();
+/// consumer.subscribe("orders", StartAt::Latest)?;
+/// broker.producer("orders")?.produce(&Record::new("paid"))?;
+/// match consumer.poll(Duration::from_secs(1))? {
+///     Item::Records(records) => assert_eq!(records.iter().next().unwrap().value, b"paid"),
+///     other => panic!("{other:?}"),
+/// }
+/// assert!(consumer.poll(Duration::ZERO).is_err(), "there is nothing more");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Consumer {
+    shared: Arc<Shared>,
+    signal: sync::Arc<Signal>,
+    subscriptions: Vec<Subscription>,
+    /// Whose turn it is.
+    turn: usize,
+    options: ConsumerOptions,
+    label: Option<Arc<str>>,
+}
+
+impl Consumer {
+    pub(crate) fn new(shared: Arc<Shared>, options: ConsumerOptions) -> Self {
+        let ConsumerOptions {
+            max_records,
+            max_bytes,
+        } = options;
+        Self {
+            shared,
+            signal: sync::Arc::new(Signal::default()),
+            subscriptions: Vec::new(),
+            turn: 0,
+            options: ConsumerOptions {
+                max_records: max_records.max(1),
+                max_bytes,
+            },
+            label: None,
+        }
+    }
+
+    /// Follows a topic from `start` on. An unknown topic is created, if the broker's options allow that.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn subscribe(&mut self, topic: &str, start: StartAt) -> Result<Subscribed, SubscribeError> {
+        self.subscribe_with(topic, SubscribeOptions::new(start))
+    }
+
+    /// Follows a topic, perhaps up to a stop.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn subscribe_with(
+        &mut self,
+        topic: &str,
+        options: SubscribeOptions,
+    ) -> Result<Subscribed, SubscribeError> {
+        check_name(topic)?;
+        if let Ok(subscription) = self.find(topic) {
+            let topic = Arc::clone(subscription.name());
+            return Err(SubscribeError::AlreadySubscribed { topic });
+        }
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Err(SubscribeError::TooManySubscriptions);
+        }
+        let topic = self.shared.open(topic)?;
+        let SubscribeOptions { start, stop } = options;
+        let subscription = Subscription::new(topic, start, stop, self.label.clone())
+            .map_err(SubscribeError::from_start)?;
+        let subscribed = subscription.subscribed();
+        if self.subscriptions.is_empty() {
+            self.subscriptions.reserve_exact(1); // most follow one topic
+        }
+        self.subscriptions.push(subscription);
+        Ok(subscribed)
+    }
+
+    /// Follows a topic no longer, and says where it stood. Other topics are not touched.
+    ///
+    /// # Errors
+    /// [`NotSubscribed`] if it is not followed.
+    pub fn unsubscribe(&mut self, topic: &str) -> Result<Position, NotSubscribed> {
+        let at = self.index_of(topic)?;
+        let mut subscription = self.subscriptions.remove(at);
+        if at < self.turn {
+            self.turn -= 1;
+        }
+        subscription.leave(&self.shared.registry);
+        Ok(subscription.position())
+    }
+
+    /// Goes on reading a topic somewhere else. The subscription's ledger starts again there.
+    ///
+    /// # Errors
+    /// See [`SeekError`]; the position is as it was then.
+    pub fn seek(&mut self, topic: &str, start: StartAt) -> Result<Subscribed, SeekError> {
+        let at = self.index_of(topic)?;
+        let subscription = self
+            .subscriptions
+            .get_mut(at)
+            .ok_or_else(|| NotSubscribed::new(topic))?;
+        subscription.seek(start)
+    }
+
+    /// Gives no items of a topic until it is [resumed](Self::resume). It may be lapped meanwhile.
+    ///
+    /// # Errors
+    /// [`NotSubscribed`] if it is not followed.
+    pub fn pause(&mut self, topic: &str) -> Result<(), NotSubscribed> {
+        self.set_paused(topic, true)
+    }
+
+    /// Gives items of a paused topic again.
+    ///
+    /// # Errors
+    /// [`NotSubscribed`] if it is not followed.
+    pub fn resume(&mut self, topic: &str) -> Result<(), NotSubscribed> {
+        self.set_paused(topic, false)
+    }
+
+    fn set_paused(&mut self, topic: &str, paused: bool) -> Result<(), NotSubscribed> {
+        let at = self.index_of(topic)?;
+        if let Some(subscription) = self.subscriptions.get_mut(at) {
+            subscription.paused = paused;
+        }
+        Ok(())
+    }
+
+    /// Where it stands in a topic: the first offset that it has not been given (or told that it lost).
+    #[must_use]
+    pub fn position(&self, topic: &str) -> Option<Position> {
+        self.find(topic).ok().map(Subscription::position)
+    }
+
+    /// Where it stands in every topic: enough to [resume](StartAt::Resume) all of them.
+    pub fn positions(&self) -> impl Iterator<Item = (Arc<str>, Position)> + '_ {
+        self.subscriptions
+            .iter()
+            .map(|s| (Arc::clone(s.name()), s.position()))
+    }
+
+    /// How many records of a topic it has not read yet.
+    #[must_use]
+    pub fn lag(&self, topic: &str) -> Option<u64> {
+        self.find(topic).ok().map(Subscription::lag)
+    }
+
+    /// About how many encoded bytes are there to be read, over all topics: the lag times the mean size of
+    /// the records kept.
+    #[must_use]
+    pub fn available_bytes(&self) -> u64 {
+        self.subscriptions
+            .iter()
+            .map(Subscription::available_bytes)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Whether every subscription has reached its stop: no item will come. Also so without subscriptions.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.subscriptions.iter().all(Subscription::is_finished)
+    }
+
+    /// Names the consumer in [`SubscriptionInfo`](crate::SubscriptionInfo). At most 255 bytes are kept.
+    pub fn set_label(&mut self, label: impl Into<String>) {
+        let mut label = label.into();
+        let end = (0..=MAX_LABEL_BYTES)
+            .rev()
+            .find(|&end| label.is_char_boundary(end));
+        label.truncate(end.unwrap_or(0));
+        let label: Arc<str> = label.into();
+        for subscription in &self.subscriptions {
+            subscription.meter().set_label(Some(Arc::clone(&label)));
+        }
+        self.label = Some(label);
+    }
+
+    /// The next item, if there is one now.
+    pub fn try_poll(&mut self) -> Option<Item> {
+        let ConsumerOptions {
+            max_records,
+            max_bytes,
+        } = self.options;
+        let registry = &self.shared.registry;
+        let (before, after) = self.subscriptions.split_at_mut_checked(self.turn)?;
+        for (i, subscription) in after.iter_mut().chain(before).enumerate() {
+            if let Some(item) = subscription.try_next(registry, max_records, max_bytes) {
+                self.turn = (self.turn + i + 1) % self.subscriptions.len();
+                return Some(item);
+            }
+        }
+        None
+    }
+
+    /// The next item, blocking the thread for at most `timeout`: [`Duration::ZERO`] looks once,
+    /// [`Duration::MAX`] waits for ever.
+    ///
+    /// # Errors
+    /// [`PollTimeout`] if nothing came. Nothing is lost by it: poll again.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Item, PollTimeout> {
+        if let Some(item) = self.try_poll() {
+            return Ok(item);
+        }
+        if timeout.is_zero() {
+            return Err(PollTimeout { timeout });
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let found = loop {
+            if let Some(item) = self.look_or_arm(&waker) {
+                break Ok(item);
+            }
+            match deadline {
+                None => std::thread::park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break Err(PollTimeout { timeout });
+                    }
+                    std::thread::park_timeout(left);
+                }
+            }
+        };
+        self.signal.clear();
+        found
+    }
+
+    /// The next item. Works on any runtime; dropping the future takes nothing.
+    ///
+    /// Without subscriptions, or when all are paused or [finished](Self::is_finished), it never completes.
+    pub async fn next(&mut self) -> Item {
+        let waiting = Waiting(self);
+        std::future::poll_fn(|cx| waiting.0.poll_next_item(cx)).await
+    }
+
+    /// The next item, or `cx`'s task is woken when there is one.
+    pub fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        let found = self.try_poll().or_else(|| self.look_or_arm(cx.waker()));
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Has `waker` woken when there may be an item, unless there is one now.
+    #[cold]
+    fn look_or_arm(&mut self, waker: &Waker) -> Option<Item> {
+        self.signal.register(waker);
+        for subscription in &mut self.subscriptions {
+            subscription.arm(&self.shared.registry, &self.signal);
+        }
+        fence_before_sleep();
+        self.try_poll()
+    }
+
+    fn find(&self, topic: &str) -> Result<&Subscription, NotSubscribed> {
+        let found = self.subscriptions.iter().find(|s| **s.name() == *topic);
+        found.ok_or_else(|| NotSubscribed::new(topic))
+    }
+
+    fn index_of(&self, topic: &str) -> Result<usize, NotSubscribed> {
+        let found = self.subscriptions.iter().position(|s| **s.name() == *topic);
+        found.ok_or_else(|| NotSubscribed::new(topic))
+    }
+}
+
+/// A wait under way: lets go of the task's waker when it is dropped.
+struct Waiting<'c>(&'c mut Consumer);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.signal.clear();
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Stream for Consumer {
+    type Item = Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let consumer = self.get_mut();
+        match consumer.poll_next_item(cx) {
+            Poll::Ready(item) => Poll::Ready(Some(item)),
+            Poll::Pending if consumer.is_finished() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.leave(&self.shared.registry);
+        }
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let positions: Vec<_> = self.positions().collect();
+        f.debug_struct("Consumer")
+            .field("positions", &positions)
+            .field("options", &self.options)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}

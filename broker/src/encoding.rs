@@ -1,0 +1,508 @@
+//! The encoded form of a record: written, checked and walked by hand.
+//!
+//! A topic's ring holds each record as the wire carries it, so that a run of the ring *is* the
+//! `records` field of a response. The layout is byte for byte protobuf's `repeated Record records = 15`:
+//!
+//! ```text
+//!   7A            field 15, length-delimited        ┐ the frame
+//!   varint        length of the body                ┘
+//!   09 8 bytes    1 timestamp_us  sfixed64, little endian, µs since the Unix epoch   ┐
+//!   12 len bytes  2 key           optional: an empty key is not an absent one        │ the body
+//!   1A len bytes  3 value         absent means empty                                 │
+//!   22 len bytes  4 headers       any number; each 0A len name (UTF-8), 12 len value ┘
+//! ```
+//!
+//! What a producer encoded is stored as it came, after [`check_body`]; fields that this version does
+//! not know go through. Only the timestamp is the broker's where the producer gave none: nine bytes in
+//! front of the body. Nothing here allocates, and no input makes it panic or read twice.
+
+use std::fmt;
+
+/// The tag of a record: field 15, length-delimited; the last field number with a tag of one byte.
+pub(crate) const RECORD_TAG: u8 = 0x7A;
+pub(crate) const TIMESTAMP_TAG: u8 = 0x09;
+pub(crate) const KEY_TAG: u8 = 0x12;
+pub(crate) const VALUE_TAG: u8 = 0x1A;
+pub(crate) const HEADER_TAG: u8 = 0x22;
+pub(crate) const HEADER_NAME_TAG: u8 = 0x0A;
+pub(crate) const HEADER_VALUE_TAG: u8 = 0x12;
+/// Bytes of a timestamp field: its tag and eight bytes.
+pub(crate) const TIMESTAMP_BYTES: usize = 9;
+
+/// What makes bytes not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidReason {
+    /// The bytes end inside a field.
+    Truncated,
+    /// A tag or length takes more bytes than its value needs, or a varint more than 64 bits.
+    OverlongVarint,
+    /// A field number of 0 or above 2^29 - 1.
+    FieldNumber,
+    /// A group, or a wire type that does not exist; the number is the wire type.
+    WireType(u8),
+    /// A field of a record or header has the wire type of another kind of value.
+    KnownField {
+        /// Its number in the record or header.
+        field: u32,
+    },
+    /// A field that may stand once stands twice.
+    Repeated {
+        /// Its number in the record or header.
+        field: u32,
+    },
+    /// A header's name is not UTF-8.
+    HeaderName,
+    /// Where a record should begin, something else does.
+    NotARecord,
+    /// There are more or fewer records than was said.
+    Count {
+        /// Records found.
+        found: u64,
+    },
+}
+
+impl fmt::Display for InvalidReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("it ends inside a field"),
+            Self::OverlongVarint => f.write_str("a varint is longer than its value needs"),
+            Self::FieldNumber => f.write_str("a field number is 0 or above 536870911"),
+            Self::WireType(wire) => write!(f, "wire type {wire} is not supported"),
+            Self::KnownField { field } => write!(f, "field {field} has the wrong wire type"),
+            Self::Repeated { field } => write!(f, "field {field} stands twice"),
+            Self::HeaderName => f.write_str("a header name is not UTF-8"),
+            Self::NotARecord => f.write_str("a record does not begin with tag 15"),
+            Self::Count { found } => write!(f, "{found} records are there, not as many as said"),
+        }
+    }
+}
+
+/// What the broker must know of a body before it appends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shape {
+    /// The producer's timestamp; 0 when it gave none.
+    pub(crate) timestamp_us: i64,
+    /// Where an explicit timestamp of 0 stands: it is cut out when the broker's is put in front.
+    pub(crate) zero_timestamp_at: Option<u32>,
+}
+
+/// Checks one record's body, as a peer sent it.
+pub(crate) fn check_body(body: &[u8]) -> Result<Shape, InvalidReason> {
+    let mut shape = Shape::default();
+    let (mut timestamp_seen, mut key_seen, mut value_seen) = (false, false, false);
+    let mut at = 0;
+    while at < body.len() {
+        let start = at;
+        match next_field(body, &mut at)? {
+            (1, Field::Fixed64(bytes)) => {
+                once(&mut timestamp_seen, 1)?;
+                shape.timestamp_us = i64::from_le_bytes(bytes);
+                if shape.timestamp_us == 0 {
+                    let start = u32::try_from(start).map_err(|_| InvalidReason::Truncated)?;
+                    shape.zero_timestamp_at = Some(start);
+                }
+            }
+            (2, Field::Bytes(_)) => once(&mut key_seen, 2)?,
+            (3, Field::Bytes(_)) => once(&mut value_seen, 3)?,
+            (4, Field::Bytes(header)) => check_header(header)?,
+            (field @ 1..=4, _) => return Err(InvalidReason::KnownField { field }),
+            _ => {}
+        }
+    }
+    Ok(shape)
+}
+
+fn check_header(header: &[u8]) -> Result<(), InvalidReason> {
+    let (mut name_seen, mut value_seen) = (false, false);
+    let mut at = 0;
+    while at < header.len() {
+        match next_field(header, &mut at)? {
+            (1, Field::Bytes(name)) => {
+                once(&mut name_seen, 1)?;
+                std::str::from_utf8(name).map_err(|_| InvalidReason::HeaderName)?;
+            }
+            (2, Field::Bytes(_)) => once(&mut value_seen, 2)?,
+            (field @ 1..=2, _) => return Err(InvalidReason::KnownField { field }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn once(seen: &mut bool, field: u32) -> Result<(), InvalidReason> {
+    if std::mem::replace(seen, true) {
+        Err(InvalidReason::Repeated { field })
+    } else {
+        Ok(())
+    }
+}
+
+/// The value of one field.
+enum Field<'a> {
+    /// A varint or a fixed 32-bit number: never a field that we know.
+    Other,
+    Fixed64([u8; 8]),
+    Bytes(&'a [u8]),
+}
+
+/// Reads the field at `*at` and moves `*at` behind it.
+#[inline]
+fn next_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), InvalidReason> {
+    let tag = varint(bytes, at)?;
+    let field = u32::try_from(tag >> 3)
+        .ok()
+        .filter(|number| (1..1 << 29).contains(number))
+        .ok_or(InvalidReason::FieldNumber)?;
+    let value = match (tag & 7) as u8 {
+        0 => {
+            skip_varint(bytes, at)?;
+            Field::Other
+        }
+        1 => Field::Fixed64(
+            *take(bytes, at, 8)?
+                .first_chunk()
+                .ok_or(InvalidReason::Truncated)?,
+        ),
+        2 => {
+            let length = varint(bytes, at)?;
+            let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
+            Field::Bytes(take(bytes, at, length)?)
+        }
+        5 => {
+            take(bytes, at, 4)?;
+            Field::Other
+        }
+        wire => return Err(InvalidReason::WireType(wire)),
+    };
+    Ok((field, value))
+}
+
+#[inline]
+fn take<'a>(bytes: &'a [u8], at: &mut usize, length: usize) -> Result<&'a [u8], InvalidReason> {
+    let end = at.checked_add(length).ok_or(InvalidReason::Truncated)?;
+    let taken = bytes.get(*at..end).ok_or(InvalidReason::Truncated)?;
+    *at = end;
+    Ok(taken)
+}
+
+/// A tag or a length: in its shortest form, or it is refused.
+#[inline]
+fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, InvalidReason> {
+    let first = *bytes.get(*at).ok_or(InvalidReason::Truncated)?;
+    if first < 0x80 {
+        *at += 1;
+        return Ok(u64::from(first));
+    }
+    let mut value = u64::from(first & 0x7F);
+    for i in 1..10 {
+        let byte = *bytes.get(*at + i).ok_or(InvalidReason::Truncated)?;
+        value |= u64::from(byte & 0x7F) << (7 * i);
+        if byte < 0x80 {
+            if byte == 0 || (i == 9 && byte > 1) {
+                return Err(InvalidReason::OverlongVarint);
+            }
+            *at += i + 1;
+            return Ok(value);
+        }
+    }
+    Err(InvalidReason::OverlongVarint)
+}
+
+/// The value of an unknown varint field: any form of at most 64 bits.
+fn skip_varint(bytes: &[u8], at: &mut usize) -> Result<(), InvalidReason> {
+    for i in 0..10 {
+        let byte = *bytes.get(*at + i).ok_or(InvalidReason::Truncated)?;
+        if byte < 0x80 {
+            if i == 9 && byte > 1 {
+                return Err(InvalidReason::OverlongVarint);
+            }
+            *at += i + 1;
+            return Ok(());
+        }
+    }
+    Err(InvalidReason::OverlongVarint)
+}
+
+/// The body of the framed record at `*at`; moves `*at` behind it.
+#[inline]
+pub(crate) fn next_record<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], InvalidReason> {
+    if bytes.get(*at) != Some(&RECORD_TAG) {
+        return Err(InvalidReason::NotARecord);
+    }
+    *at += 1;
+    let length = varint(bytes, at)?;
+    let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
+    take(bytes, at, length)
+}
+
+/// The singular fields of a body that was checked before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fields<'a> {
+    pub(crate) timestamp_us: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: &'a [u8],
+}
+
+/// Reads a checked body. Bytes that are none after all (a bug) end the walk; it never panics.
+#[inline]
+pub(crate) fn read_body(body: &[u8]) -> Fields<'_> {
+    let mut fields = Fields::default();
+    let mut at = 0;
+    while at < body.len() {
+        match next_field(body, &mut at) {
+            Ok((1, Field::Fixed64(bytes))) => fields.timestamp_us = i64::from_le_bytes(bytes),
+            Ok((2, Field::Bytes(key))) => fields.key = Some(key),
+            Ok((3, Field::Bytes(value))) => fields.value = value,
+            Ok(_) => {}
+            Err(reason) => {
+                debug_assert!(false, "a stored record is invalid: {reason}");
+                break;
+            }
+        }
+    }
+    fields
+}
+
+/// The next header of a checked body at or behind `*at`: its name and value.
+pub(crate) fn next_header<'a>(body: &'a [u8], at: &mut usize) -> Option<(&'a str, &'a [u8])> {
+    while *at < body.len() {
+        if let (4, Field::Bytes(header)) = next_field(body, at).ok()? {
+            return Some(read_header(header));
+        }
+    }
+    None
+}
+
+fn read_header(header: &[u8]) -> (&str, &[u8]) {
+    let (mut name, mut value) = ("", [].as_slice());
+    let mut at = 0;
+    while at < header.len() {
+        match next_field(header, &mut at) {
+            Ok((1, Field::Bytes(bytes))) => name = std::str::from_utf8(bytes).unwrap_or_default(),
+            Ok((2, Field::Bytes(bytes))) => value = bytes,
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    (name, value)
+}
+
+/// Bytes of `value` as a varint.
+#[inline]
+pub(crate) const fn varint_len(value: usize) -> usize {
+    // Seven bits a byte: ceil(bits / 7), by a multiplication instead of a division.
+    let bits = (value | 1).ilog2() as usize + 1;
+    (bits * 9 + 64) / 64
+}
+
+/// Bytes of a length-delimited field with a tag of one byte.
+#[inline]
+pub(crate) const fn field_len(length: usize) -> usize {
+    1 + varint_len(length) + length
+}
+
+/// A few bytes on the stack, put together in front of a copy.
+pub(crate) struct Prefix {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Prefix {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: [0; 32],
+            len: 0,
+        }
+    }
+
+    /// A record's frame, and its timestamp where the body has none.
+    #[inline]
+    pub(crate) fn frame(body_len: usize, stamp: Option<i64>) -> Self {
+        let mut prefix = Self::new();
+        let stamp_len = if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
+        prefix.tag_and_length(RECORD_TAG, body_len + stamp_len);
+        if let Some(timestamp_us) = stamp {
+            prefix.timestamp(timestamp_us);
+        }
+        prefix
+    }
+
+    #[inline]
+    pub(crate) fn timestamp(&mut self, timestamp_us: i64) {
+        self.byte(TIMESTAMP_TAG);
+        for byte in timestamp_us.to_le_bytes() {
+            self.byte(byte);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn tag_and_length(&mut self, tag: u8, length: usize) {
+        self.byte(tag);
+        let mut rest = length;
+        while rest >= 0x80 {
+            self.byte(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.byte(rest as u8);
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(bytes: &[u8]) -> Result<Shape, InvalidReason> {
+        check_body(bytes)
+    }
+
+    #[test]
+    fn an_empty_body_is_a_record_without_anything() {
+        assert_eq!(check(&[]), Ok(Shape::default()));
+        assert!(read_body(&[]).key.is_none());
+    }
+
+    #[test]
+    fn an_empty_key_is_not_an_absent_one() {
+        assert_eq!(read_body(&[0x12, 0]).key, Some([].as_slice()));
+        assert_eq!(read_body(&[0x1A, 1, b'v']).key, None);
+    }
+
+    #[test]
+    fn an_explicit_timestamp_of_zero_is_found() {
+        let mut body = vec![0x1A, 1, b'v'];
+        body.extend([0x09, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            check(&body),
+            Ok(Shape {
+                timestamp_us: 0,
+                zero_timestamp_at: Some(3)
+            })
+        );
+    }
+
+    #[test]
+    fn every_kind_of_damage_has_its_reason() {
+        use InvalidReason::*;
+        let cases: &[(&[u8], InvalidReason)] = &[
+            (&[0x1A], Truncated),
+            (&[0x1A, 5, 1], Truncated),
+            (&[0x09, 1, 2, 3], Truncated),
+            (&[0x85], Truncated),
+            // A 4 GiB length with five bytes behind it, and one of 2^64 - 1.
+            (
+                &[0x1A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1, 2, 3, 4, 5],
+                Truncated,
+            ),
+            (
+                &[
+                    0x1A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1,
+                ],
+                Truncated,
+            ),
+            (&[0x1A, 0x80, 0x00], OverlongVarint),
+            (&[0x9A, 0x00, 0], OverlongVarint),
+            (
+                &[
+                    0x28, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02,
+                ],
+                OverlongVarint,
+            ),
+            (
+                &[
+                    0x28, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+                ],
+                OverlongVarint,
+            ),
+            (&[0x02, 0], FieldNumber),
+            (&[0x80, 0x80, 0x80, 0x80, 0x10, 0], FieldNumber),
+            (&[0x2B], WireType(3)),
+            (&[0x2C], WireType(4)),
+            (&[0x2E], WireType(6)),
+            (&[0x2F], WireType(7)),
+            (&[0x08, 1], KnownField { field: 1 }),
+            (&[0x0A, 0], KnownField { field: 1 }),
+            (&[0x10, 1], KnownField { field: 2 }),
+            (&[0x19, 0, 0, 0, 0, 0, 0, 0, 0], KnownField { field: 3 }),
+            (&[0x25, 0, 0, 0, 0], KnownField { field: 4 }),
+            (&[0x12, 0, 0x12, 0], Repeated { field: 2 }),
+            (&[0x1A, 0, 0x1A, 0], Repeated { field: 3 }),
+            (
+                &[9, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0],
+                Repeated { field: 1 },
+            ),
+            (&[0x22, 3, 0x0A, 1, 0xFF], HeaderName),
+            (&[0x22, 4, 0x0A, 0, 0x0A, 0], Repeated { field: 1 }),
+            (&[0x22, 2, 0x08, 0], KnownField { field: 1 }),
+            (&[0x22, 2, 0x0A, 9], Truncated),
+        ];
+        for (bytes, reason) in cases {
+            assert_eq!(check(bytes), Err(*reason), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_of_plain_wire_types_pass() {
+        // 5: varint (padded), 6: fixed64, 7: bytes, 8: fixed32, and a field number of two bytes.
+        let mut body = vec![0x28, 0x81, 0x00];
+        body.extend([0x31, 1, 2, 3, 4, 5, 6, 7, 8]);
+        body.extend([0x3A, 2, 9, 9]);
+        body.extend([0x45, 1, 2, 3, 4]);
+        body.extend([0x82, 0x01, 1, 7]);
+        assert_eq!(check(&body), Ok(Shape::default()));
+        assert_eq!(read_body(&body).value, b"");
+    }
+
+    #[test]
+    fn varint_len_is_the_number_of_bytes_that_are_written() {
+        for shift in 0..usize::BITS {
+            for value in [(1usize << shift) - 1, 1 << shift, (1 << shift) + 1] {
+                let mut prefix = Prefix::new();
+                prefix.tag_and_length(0, value);
+                assert_eq!(varint_len(value), prefix.as_slice().len() - 1, "{value}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_check_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if check(&bytes).is_ok() {
+                let _ = read_body(&bytes);
+                let mut at = 0;
+                while next_header(&bytes, &mut at).is_some() {}
+                prop_assert_eq!(at, bytes.len());
+            }
+        }
+
+        #[test]
+        fn a_cut_record_is_never_taken_for_a_whole_one(
+            value in proptest::collection::vec(any::<u8>(), 0..300),
+            cut in 1usize..200,
+        ) {
+            let mut framed = Prefix::frame(field_len(value.len()), None).as_slice().to_vec();
+            let mut head = Prefix::new();
+            head.tag_and_length(VALUE_TAG, value.len());
+            framed.extend_from_slice(head.as_slice());
+            framed.extend_from_slice(&value);
+            let mut at = 0;
+            prop_assert_eq!(read_body(next_record(&framed, &mut at).unwrap()).value, &value[..]);
+            prop_assert_eq!(at, framed.len());
+            let cut = cut.min(framed.len());
+            prop_assert!(next_record(&framed[..framed.len() - cut], &mut 0).is_err());
+        }
+    }
+}

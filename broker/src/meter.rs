@@ -1,0 +1,147 @@
+//! A subscription's ledger: where it started, where it stands, what it lost.
+//!
+//! Written by its consumer alone, without a read-modify-write; read by anyone, always as a whole: the
+//! law *delivered + lost + unread = appended since it started* holds for every reading.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, PoisonError};
+
+#[derive(Debug)]
+pub(crate) struct Meter {
+    /// Odd while the others are being written.
+    version: AtomicU64,
+    started: AtomicU64,
+    next: AtomicU64,
+    lost: AtomicU64,
+    label: Mutex<Option<Arc<str>>>,
+}
+
+/// What a meter says at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// The offset that it started at (or was last moved to).
+    pub(crate) started: u64,
+    /// The next offset that it reads.
+    pub(crate) next: u64,
+    /// Records lost between the two.
+    pub(crate) lost: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(start: u64, label: Option<Arc<str>>) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            started: AtomicU64::new(start),
+            next: AtomicU64::new(start),
+            lost: AtomicU64::new(0),
+            label: Mutex::new(label),
+        }
+    }
+
+    /// The consumer's own reading: nobody else writes.
+    fn own(&self) -> Reading {
+        Reading {
+            started: self.started.load(Ordering::Relaxed),
+            next: self.next.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+        }
+    }
+
+    fn write(&self, reading: Reading) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release); // the odd version before the values: pairs with M2
+        self.started.store(reading.started, Ordering::Relaxed);
+        self.next.store(reading.next, Ordering::Relaxed);
+        self.lost.store(reading.lost, Ordering::Relaxed);
+        self.version.store(version + 2, Ordering::Release); // the values before it: pairs with M1
+    }
+
+    /// The consumer was given the records up to `next`.
+    pub(crate) fn delivered_to(&self, next: u64) {
+        self.write(Reading { next, ..self.own() });
+    }
+
+    /// The consumer was told that it lost the records up to `next`.
+    pub(crate) fn lost_to(&self, next: u64) {
+        let own = self.own();
+        self.write(Reading {
+            next,
+            lost: own.lost + (next - own.next),
+            ..own
+        });
+    }
+
+    /// The ledger starts again at `start`.
+    pub(crate) fn restart(&self, start: u64) {
+        self.write(Reading {
+            started: start,
+            next: start,
+            lost: 0,
+        });
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        loop {
+            let version = self.version.load(Ordering::Acquire); // M1
+            let reading = self.own();
+            fence(Ordering::Acquire); // M2
+            if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
+                return reading;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    pub(crate) fn label(&self) -> Option<Arc<str>> {
+        self.label
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_label(&self, label: Option<Arc<str>>) {
+        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = label;
+    }
+}
+
+impl Reading {
+    pub(crate) fn delivered(&self) -> u64 {
+        self.next - self.started - self.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reading_adds_up_while_the_consumer_goes_on() {
+        let meter = Meter::new(10, None);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for i in 0..200_000 {
+                    let next = meter.own().next;
+                    if i % 3 == 0 {
+                        meter.lost_to(next + 7);
+                    } else {
+                        meter.delivered_to(next + 2);
+                    }
+                    if i % 1_000 == 999 {
+                        meter.restart(next / 2);
+                    }
+                }
+            });
+            for _ in 0..200_000 {
+                let reading = meter.read();
+                assert!(
+                    reading.started + reading.lost <= reading.next,
+                    "{reading:?}"
+                );
+                assert_eq!(reading.lost % 7, 0);
+                assert_eq!(reading.delivered() % 2, 0, "{reading:?}");
+            }
+        });
+    }
+}

@@ -1,0 +1,149 @@
+//! The producing side of one topic.
+
+use std::sync::Arc;
+
+use crate::encoding::{Shape, check_body};
+use crate::epoch::Epoch;
+use crate::error::ProduceError;
+use crate::options::{MAX_BATCH_RECORDS, ProduceOptions};
+use crate::record::Record;
+use crate::topic::{Batch, Topic};
+
+/// Appends records to one topic. Cheap to clone, to be used from any number of threads.
+///
+/// A producer belongs to one life of its topic: when that is deleted, every append fails with
+/// [`ProduceError::TopicDeleted`], and a new producer must be asked for.
+///
+/// It never waits for a consumer, and pays the same whether there are none or ten thousand. An append
+/// takes the topic's lock once, and wakes consumers that wait once, however large the batch.
+#[derive(Debug, Clone)]
+pub struct Producer {
+    topic: Arc<Topic>,
+}
+
+/// Where a batch was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Produced {
+    /// The life of the topic that the offsets belong to.
+    pub epoch: Epoch,
+    /// The first record's offset; the others follow without a hole.
+    pub base_offset: u64,
+    /// How many records.
+    pub count: u32,
+    /// It was appended by an earlier call, with these offsets; nothing was appended by this one.
+    pub duplicate: bool,
+}
+
+impl Producer {
+    pub(crate) fn new(topic: Arc<Topic>) -> Self {
+        Self { topic }
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic.name
+    }
+
+    /// The life of the topic that this producer belongs to.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.topic.epoch
+    }
+
+    /// Appends one record.
+    ///
+    /// # Errors
+    /// See [`ProduceError`]; nothing was appended then.
+    ///
+    /// ```
+    /// use footman_broker::{Broker, BrokerOptions, Record};
+    ///
+    /// let broker = Broker::new(BrokerOptions::default())?;
+    /// let producer = broker.producer("orders")?;
+    /// assert_eq!(producer.produce(&Record::new("paid"))?.base_offset, 0);
+    /// assert_eq!(producer.produce(&Record::new("sent"))?.base_offset, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn produce(&self, record: &Record) -> Result<Produced, ProduceError> {
+        self.produce_batch(std::slice::from_ref(record))
+    }
+
+    /// Appends records one after the other, all or none: nobody sees a part of them, and no other
+    /// producer's record comes between.
+    ///
+    /// # Errors
+    /// See [`ProduceError`]; nothing was appended then.
+    pub fn produce_batch(&self, records: &[Record]) -> Result<Produced, ProduceError> {
+        self.produce_batch_with(records, &ProduceOptions::default())
+    }
+
+    /// As [`produce_batch`](Self::produce_batch), with demands.
+    ///
+    /// # Errors
+    /// See [`ProduceError`]; nothing was appended then.
+    pub fn produce_batch_with(
+        &self,
+        records: &[Record],
+        options: &ProduceOptions,
+    ) -> Result<Produced, ProduceError> {
+        self.append(&Batch::Records(records), options)
+    }
+
+    /// As [`produce_batch`](Self::produce_batch), of records that are encoded: each the body of one (see
+    /// [`Record::encode`]), as it came from a peer. They are checked here and stored as they are; a body
+    /// without a timestamp gets the broker's.
+    ///
+    /// # Errors
+    /// See [`ProduceError`]; nothing was appended then.
+    pub fn produce_encoded(
+        &self,
+        bodies: &[&[u8]],
+        options: &ProduceOptions,
+    ) -> Result<Produced, ProduceError> {
+        let check = |(index, body): (usize, &&[u8])| {
+            check_body(body).map_err(|reason| ProduceError::InvalidRecord { index, reason })
+        };
+        // The sizes first: a body that is too large is not even walked.
+        self.check_sizes(&Batch::Bodies(bodies, &[]))?;
+        if let [body] = bodies {
+            let shape: [Shape; 1] = [check((0, body))?];
+            return self.append(&Batch::Bodies(bodies, &shape), options);
+        }
+        let shapes = bodies
+            .iter()
+            .enumerate()
+            .map(check)
+            .collect::<Result<Vec<_>, _>>()?;
+        self.append(&Batch::Bodies(bodies, &shapes), options)
+    }
+
+    fn append(
+        &self,
+        batch: &Batch<'_>,
+        options: &ProduceOptions,
+    ) -> Result<Produced, ProduceError> {
+        self.check_sizes(batch)?;
+        self.topic.append(batch, options)
+    }
+
+    fn check_sizes(&self, batch: &Batch<'_>) -> Result<(), ProduceError> {
+        match batch.len() {
+            0 => return Err(ProduceError::EmptyBatch),
+            records if records > MAX_BATCH_RECORDS => {
+                return Err(ProduceError::TooManyRecords { records });
+            }
+            _ => {}
+        }
+        let max = self.topic.max_record_bytes();
+        match batch
+            .body_lens()
+            .enumerate()
+            .find(|&(_, bytes)| bytes > max)
+        {
+            Some((index, bytes)) => Err(ProduceError::RecordTooLarge { index, bytes, max }),
+            None => Ok(()),
+        }
+    }
+}

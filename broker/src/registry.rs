@@ -1,0 +1,102 @@
+//! The topics by name, and who waits for a name to appear.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::topic::Topic;
+use crate::wait::WaitSet;
+
+/// Names are spread over so many wait lists, so that a creation wakes few that wait for others.
+const SHARDS: usize = 64;
+
+/// What is to be woken when a topic of some names is created.
+#[derive(Debug)]
+pub(crate) struct Births {
+    count: AtomicU64,
+    pub(crate) waits: WaitSet,
+}
+
+impl Births {
+    fn new() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            waits: WaitSet::new(),
+        }
+    }
+
+    /// How many there were: read it, then look for the topic. Unchanged later: nothing to look for.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire) // a topic is in the map before it is counted
+    }
+
+    fn announce(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+        self.waits.notify();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    births: Box<[Births]>,
+    hasher: RandomState,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            topics: RwLock::default(),
+            births: (0..SHARDS).map(|_| Births::new()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Arc<str>, Arc<Topic>>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Arc<str>, Arc<Topic>>> {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Topic>> {
+        self.read().get(name).cloned()
+    }
+
+    /// All topics, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        let mut topics: Vec<_> = self.read().values().cloned().collect();
+        topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        topics
+    }
+
+    /// The topic of that name, or the one that `make` makes of the number of topics that there are: it is
+    /// whole before anybody sees it. The flag says whether it was there.
+    pub(crate) fn find_or_create<E>(
+        &self,
+        name: &str,
+        make: impl FnOnce(usize) -> Result<Topic, E>,
+    ) -> Result<(Arc<Topic>, bool), E> {
+        let mut topics = self.write();
+        if let Some(topic) = topics.get(name) {
+            return Ok((Arc::clone(topic), true));
+        }
+        let topic = Arc::new(make(topics.len())?);
+        topics.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        drop(topics);
+        self.births_of(name).announce();
+        Ok((topic, false))
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Option<Arc<Topic>> {
+        self.write().remove(name)
+    }
+
+    /// Where creations of that name are announced.
+    pub(crate) fn births_of(&self, name: &str) -> &Births {
+        let shard = self.hasher.hash_one(name) as usize % self.births.len();
+        &self.births[shard]
+    }
+}

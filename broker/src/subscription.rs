@@ -1,0 +1,320 @@
+//! One topic of one consumer: a position in it, and what is to be said before reading goes on.
+//!
+//! ```text
+//!                  ┌─ created again ─► Resetting ─┐
+//!                  │                              ▼
+//!   Ended ◄─ topic deleted ───────────────── Following ── stop reached, or deleted before it ──► Stopped
+//! ```
+//!
+//! Items come one at a time and in order; a step that gives an item has moved the position with it, so
+//! whoever drops a wait loses nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringbuf_core::{ByteReader, TryReadError};
+
+use crate::epoch::Epoch;
+use crate::error::SeekError;
+use crate::item::{End, EndReason, Item, Lost, Reset};
+use crate::meter::Meter;
+use crate::records::Records;
+use crate::registry::Registry;
+use crate::start::{Position, StartAt, StopAt, Subscribed};
+use crate::sync;
+use crate::topic::Topic;
+use crate::wait::{Arming, Signal};
+
+/// A stop that is never reached.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    topic: Arc<Topic>,
+    reader: ByteReader,
+    meter: Arc<Meter>,
+    /// Its number among the topic's followers.
+    follower: u32,
+    pub(crate) paused: bool,
+    /// In the topic's wait set while following, in that of its name's births when ended.
+    arming: Arming,
+    stop: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Following,
+    /// The next item says that the life before was `old`.
+    Resetting {
+        old: Epoch,
+    },
+    /// The topic was deleted. `births` is what was counted when the name was last looked up.
+    Ended {
+        births: u64,
+    },
+    Stopped,
+}
+
+impl Subscription {
+    pub(crate) fn new(
+        topic: Arc<Topic>,
+        start: StartAt,
+        stop: StopAt,
+        label: Option<Arc<str>>,
+    ) -> Result<Self, SeekError> {
+        let (position, old) = resolve(&topic, start)?;
+        let stop = match stop {
+            StopAt::Never => NEVER,
+            StopAt::End => topic.ring.tail(),
+            StopAt::Offset(offset) => offset,
+        };
+        let meter = Arc::new(Meter::new(position, label));
+        let follower = topic.follow(&meter);
+        let reader = topic.ring.reader(position);
+        let state = old.map_or(State::Following, |old| State::Resetting { old });
+        let arming = Arming::default();
+        Ok(Self {
+            topic,
+            reader,
+            meter,
+            follower,
+            paused: false,
+            arming,
+            stop,
+            state,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.topic.name
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            epoch: self.topic.epoch,
+            next_offset: self.reader.position(),
+        }
+    }
+
+    pub(crate) fn subscribed(&self) -> Subscribed {
+        Subscribed {
+            epoch: self.topic.epoch,
+            next_offset: self.reader.position(),
+        }
+    }
+
+    pub(crate) fn lag(&self) -> u64 {
+        self.topic
+            .ring
+            .tail()
+            .saturating_sub(self.reader.position())
+    }
+
+    /// About how many encoded bytes are there to be read.
+    pub(crate) fn available_bytes(&self) -> u64 {
+        if self.paused || self.state == State::Stopped {
+            return 0;
+        }
+        let ring = &self.topic.ring;
+        let next = self.reader.position();
+        let end = ring.tail().min(self.stop);
+        let records = end.saturating_sub(next.max(ring.oldest()));
+        records.saturating_mul(self.topic.mean_record_bytes())
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state == State::Stopped
+    }
+
+    /// Moves on to another place of the topic.
+    pub(crate) fn seek(&mut self, start: StartAt) -> Result<Subscribed, SeekError> {
+        if self.topic.ring.is_closed() {
+            return Err(SeekError::TopicDeleted {
+                topic: Arc::clone(self.name()),
+            });
+        }
+        let (position, old) = resolve(&self.topic, start)?;
+        self.reader.seek(position);
+        self.meter.restart(position);
+        self.state = old.map_or(State::Following, |old| State::Resetting { old });
+        Ok(self.subscribed())
+    }
+
+    /// The next item, if there is one now.
+    pub(crate) fn try_next(
+        &mut self,
+        registry: &Registry,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Option<Item> {
+        if self.paused {
+            return None;
+        }
+        match self.state {
+            State::Following => self.read(registry, max_records, max_bytes),
+            State::Stopped => None,
+            State::Resetting { old } => {
+                self.state = State::Following;
+                Some(self.reset(old))
+            }
+            State::Ended { births } => self.look_for_successor(registry, births),
+        }
+    }
+
+    #[inline]
+    fn read(&mut self, registry: &Registry, max_records: usize, max_bytes: usize) -> Option<Item> {
+        self.topic.expire_if_due();
+        let left = self.stop.saturating_sub(self.reader.position());
+        if left == 0 {
+            self.state = State::Stopped;
+            self.topic.waits.disarm(&mut self.arming);
+            return Some(self.end(EndReason::Stopped));
+        }
+        let max_records = usize::try_from(left).unwrap_or(usize::MAX).min(max_records);
+        match self.reader.try_read(max_records, max_bytes) {
+            Ok(run) => {
+                let (base_offset, count) = (run.base(), run.len());
+                let encoded = Bytes::from_owner(run.into_owned());
+                let (topic, epoch) = (Arc::clone(&self.topic.name), self.topic.epoch);
+                let records = Records::from_run(topic, epoch, base_offset, count, encoded);
+                self.meter.delivered_to(records.next_offset());
+                Some(Item::Records(records))
+            }
+            Err(TryReadError::Empty) => None,
+            Err(TryReadError::Lapped { from, to }) => Some(self.lapped(from, to)),
+            Err(TryReadError::Closed) => Some(self.deleted(registry)),
+        }
+    }
+
+    #[cold]
+    fn lapped(&mut self, from: u64, to: u64) -> Item {
+        let until = to.min(self.stop);
+        if until < to {
+            self.reader.seek(until); // what lies behind the stop is not this subscription's loss
+        }
+        self.meter.lost_to(until);
+        Item::Lost(Lost::new(
+            Arc::clone(self.name()),
+            self.topic.epoch,
+            from,
+            until,
+        ))
+    }
+
+    #[cold]
+    fn deleted(&mut self, registry: &Registry) -> Item {
+        self.topic.waits.disarm(&mut self.arming);
+        self.state = if self.stop == NEVER {
+            // The successor may be there already: the first look must not be skipped.
+            let births = registry.births_of(self.name()).count();
+            State::Ended {
+                births: births.wrapping_sub(1),
+            }
+        } else {
+            State::Stopped
+        };
+        self.end(EndReason::Deleted)
+    }
+
+    fn look_for_successor(&mut self, registry: &Registry, births: u64) -> Option<Item> {
+        let announced = registry.births_of(self.name());
+        let count = announced.count();
+        if count == births {
+            return None;
+        }
+        self.state = State::Ended { births: count };
+        let successor = registry
+            .find(self.name())
+            .filter(|t| t.epoch != self.topic.epoch)?;
+        announced.waits.disarm(&mut self.arming);
+        self.topic.unfollow(self.follower);
+        let old = std::mem::replace(&mut self.topic, successor).epoch;
+        self.meter.restart(0);
+        self.follower = self.topic.follow(&self.meter);
+        self.reader = self.topic.ring.reader(0);
+        self.state = State::Following;
+        Some(self.reset(old))
+    }
+
+    fn reset(&self, old: Epoch) -> Item {
+        let Position { epoch, next_offset } = self.position();
+        Item::Reset(Reset::new(Arc::clone(self.name()), old, epoch, next_offset))
+    }
+
+    fn end(&self, reason: EndReason) -> Item {
+        let Position { epoch, next_offset } = self.position();
+        Item::End(End::new(
+            Arc::clone(self.name()),
+            epoch,
+            next_offset,
+            reason,
+        ))
+    }
+
+    /// Has `signal` woken by whatever could give an item.
+    pub(crate) fn arm(&mut self, registry: &Registry, signal: &sync::Arc<Signal>) {
+        match self.state {
+            _ if self.paused => {}
+            State::Following => self.topic.waits.arm(&mut self.arming, signal),
+            State::Ended { .. } => {
+                registry
+                    .births_of(&self.topic.name)
+                    .waits
+                    .arm(&mut self.arming, signal);
+            }
+            State::Resetting { .. } | State::Stopped => {}
+        }
+    }
+
+    /// Takes it out of all lists; to be called once, before it is dropped.
+    pub(crate) fn leave(&mut self, registry: &Registry) {
+        match self.state {
+            State::Ended { .. } => registry
+                .births_of(self.name())
+                .waits
+                .disarm(&mut self.arming),
+            _ => self.topic.waits.disarm(&mut self.arming),
+        }
+        self.topic.unfollow(self.follower);
+    }
+}
+
+/// Where `start` is in the topic, and the life before if the consumer has to be told of a reset.
+fn resolve(topic: &Topic, start: StartAt) -> Result<(u64, Option<Epoch>), SeekError> {
+    let ring = &topic.ring;
+    let within = |offset: u64| {
+        // The oldest first: it never passes an end that is read after it.
+        let start_offset = ring.oldest();
+        let end_offset = ring.tail();
+        if offset > end_offset {
+            return Err(SeekError::OffsetOutOfRange {
+                offset,
+                start_offset,
+                end_offset,
+            });
+        }
+        Ok((offset, None))
+    };
+    match start {
+        StartAt::Earliest => Ok((ring.oldest(), None)),
+        StartAt::Latest => Ok((ring.tail(), None)),
+        StartAt::Offset(offset) => within(offset),
+        StartAt::OffsetIn { epoch, offset } if epoch == topic.epoch => within(offset),
+        StartAt::OffsetIn { epoch, .. } => Err(SeekError::EpochMismatch {
+            requested: epoch,
+            current: topic.epoch,
+        }),
+        StartAt::Timestamp(timestamp_us) => Ok((topic.offset_at(timestamp_us), None)),
+        StartAt::Last(records) => {
+            let oldest = ring.oldest();
+            Ok((ring.tail().saturating_sub(records).max(oldest), None))
+        }
+        StartAt::Resume { epoch, next_offset } if epoch == topic.epoch => within(next_offset),
+        StartAt::Resume { epoch, .. } => Ok((0, Some(epoch))),
+    }
+}

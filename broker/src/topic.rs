@@ -1,0 +1,530 @@
+//! A topic: a name, an epoch, a ring of encoded records, and who to wake.
+//!
+//! Readers go to the ring and take no lock. Appends, and all that changes what is kept, take the
+//! topic's one lock, once per batch. Consumers are woken after it is released.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
+
+use crate::budget::Budget;
+use crate::clock::{Clock, Nanos};
+use crate::encoding::{Prefix, Shape, TIMESTAMP_BYTES, next_record, read_body};
+use crate::epoch::Epoch;
+use crate::error::{InvalidOptions, OutOfMemory, ProduceError};
+use crate::idempotence::Idempotence;
+use crate::info::{SubscriptionInfo, TopicInfo};
+use crate::meter::Meter;
+use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
+use crate::producer::Produced;
+use crate::record::Record;
+use crate::slab::Slab;
+use crate::time_index::TimeIndex;
+use crate::wait::WaitSet;
+
+/// What a record takes beyond its body as produced: frame and timestamp.
+const OVERHEAD: u64 = 1 + 4 + TIMESTAMP_BYTES as u64;
+/// Memory that a record takes beside its bytes: its end position in the ring.
+const INDEX_BYTES: u64 = 4;
+/// Headers are put together here; a larger one is not kept.
+const MAX_SCRATCH: usize = 64 << 10;
+
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) epoch: Epoch,
+    pub(crate) ring: ByteRing,
+    pub(crate) waits: WaitSet,
+    created: SystemTime,
+    clock: Clock,
+    budget: Arc<Budget>,
+    /// The largest record's body. Follows the options.
+    max_record: AtomicU32,
+    /// When something will be past its age; `u64::MAX`: never.
+    next_expiry: AtomicU64,
+    appender: Mutex<Appender>,
+    followers: Mutex<Slab<Arc<Meter>>>,
+}
+
+/// What an append needs, under the topic's lock.
+struct Appender {
+    producer: ByteProducer,
+    index: TimeIndex,
+    idempotence: Idempotence,
+    options: TopicOptions,
+    scratch: Vec<u8>,
+    appended_bytes: u64,
+    /// What the budget was told that this topic holds.
+    accounted: u64,
+    deleted: bool,
+}
+
+/// Records to be appended together.
+pub(crate) enum Batch<'a> {
+    Records(&'a [Record]),
+    /// Encoded bodies that have been checked.
+    Bodies(&'a [&'a [u8]], &'a [Shape]),
+}
+
+impl Batch<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Records(records) => records.len(),
+            Self::Bodies(bodies, _) => bodies.len(),
+        }
+    }
+
+    /// Bytes of each record's body as produced.
+    pub(crate) fn body_lens(&self) -> impl Iterator<Item = usize> + '_ {
+        let (records, bodies) = match self {
+            Self::Records(records) => (*records, [].as_slice()),
+            Self::Bodies(bodies, _) => ([].as_slice(), *bodies),
+        };
+        records
+            .iter()
+            .map(Record::encoded_len)
+            .chain(bodies.iter().map(|body| body.len()))
+    }
+}
+
+impl Topic {
+    pub(crate) fn new(
+        name: Arc<str>,
+        options: TopicOptions,
+        clock: Clock,
+        budget: Arc<Budget>,
+    ) -> Result<Self, InvalidOptions> {
+        options.validate()?;
+        let limits = ByteRingOptions::new()
+            .with_max_records(options.max_records)
+            .with_max_bytes(options.max_bytes);
+        let (producer, ring) = ByteRing::new(limits).map_err(|_| InvalidOptions::Zero {
+            option: "max_records",
+        })?;
+        let accounted = ring.memory_bytes();
+        budget.change(0, accounted);
+        Ok(Self {
+            name,
+            epoch: Epoch::random(),
+            ring,
+            waits: WaitSet::new(),
+            created: clock.wall(),
+            clock,
+            budget,
+            max_record: AtomicU32::new(record_limit(&options)),
+            next_expiry: AtomicU64::new(Nanos::MAX),
+            appender: Mutex::new(Appender {
+                producer,
+                index: TimeIndex::new(options.max_age),
+                idempotence: Idempotence::default(),
+                options,
+                scratch: Vec::new(),
+                appended_bytes: 0,
+                accounted,
+                deleted: false,
+            }),
+            followers: Mutex::new(Slab::default()),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Appender> {
+        self.appender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The largest record's body, in bytes.
+    pub(crate) fn max_record_bytes(&self) -> usize {
+        self.max_record.load(Ordering::Relaxed) as usize // a limit that orders nothing
+    }
+
+    /// Appends all of `batch` or nothing. The caller has checked sizes and count.
+    pub(crate) fn append(
+        &self,
+        batch: &Batch<'_>,
+        options: &ProduceOptions,
+    ) -> Result<Produced, ProduceError> {
+        let count = batch.len() as u32;
+        let produced = |base_offset, duplicate| Produced {
+            epoch: self.epoch,
+            base_offset,
+            count,
+            duplicate,
+        };
+        let mut guard = self.lock();
+        let appender = &mut *guard;
+        if appender.deleted {
+            return Err(ProduceError::TopicDeleted {
+                topic: Arc::clone(&self.name),
+            });
+        }
+        if let Some(expected) = options.expected_epoch.filter(|&epoch| epoch != self.epoch) {
+            return Err(ProduceError::EpochMismatch {
+                expected,
+                current: self.epoch,
+            });
+        }
+        if let Some(sequence) = &options.sequence
+            && let Some(base_offset) = appender.idempotence.check(sequence, count)?
+        {
+            return Ok(produced(base_offset, true));
+        }
+        let mut monotonic = None;
+        if appender.index.has_age() {
+            let now = *monotonic.insert(self.clock.monotonic());
+            self.expire_before(appender, now);
+        }
+        let bytes: u64 = batch
+            .body_lens()
+            .map(|length| length as u64 + OVERHEAD)
+            .sum();
+        self.make_room(appender, bytes, u64::from(count))?;
+
+        let offsets = self.write(appender, batch, monotonic);
+        if let Some(sequence) = &options.sequence {
+            appender
+                .idempotence
+                .appended(sequence, count, offsets.start);
+        }
+        self.settle(appender);
+        drop(guard);
+        self.waits.notify();
+        Ok(produced(offsets.start, false))
+    }
+
+    /// Copies the records into the ring and publishes them together.
+    #[inline]
+    fn write(
+        &self,
+        appender: &mut Appender,
+        batch: &Batch<'_>,
+        mut monotonic: Option<Nanos>,
+    ) -> std::ops::Range<u64> {
+        let Appender {
+            producer,
+            index,
+            scratch,
+            appended_bytes,
+            ..
+        } = appender;
+        // Each clock is read once a batch, and only if it is needed.
+        let mut wall = None;
+        let mut stamp = || *wall.get_or_insert_with(|| self.clock.wall_us());
+        let mut now = || *monotonic.get_or_insert_with(|| self.clock.monotonic());
+        let mut writing = producer.batch();
+        let mut push = |timestamp_us: i64, parts: &[&[u8]]| {
+            writing.push(parts);
+            index.note(timestamp_us, &mut now);
+            *appended_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        };
+        match batch {
+            Batch::Records(records) => {
+                for record in *records {
+                    let timestamp_us = record.own_timestamp().unwrap_or_else(&mut stamp);
+                    record.push_framed(timestamp_us, scratch, |parts| push(timestamp_us, parts));
+                }
+                if scratch.capacity() > MAX_SCRATCH {
+                    *scratch = Vec::new();
+                }
+            }
+            Batch::Bodies(bodies, shapes) => {
+                for (body, shape) in bodies.iter().zip(*shapes) {
+                    match (shape.timestamp_us, shape.zero_timestamp_at) {
+                        (0, None) => {
+                            let timestamp_us = stamp();
+                            let frame = Prefix::frame(body.len(), Some(timestamp_us));
+                            push(timestamp_us, &[frame.as_slice(), body]);
+                        }
+                        (0, Some(at)) => {
+                            let timestamp_us = stamp();
+                            let (before, rest) = body.split_at(at as usize);
+                            let after = rest.get(TIMESTAMP_BYTES..).unwrap_or_default();
+                            let length = before.len() + after.len();
+                            let frame = Prefix::frame(length, Some(timestamp_us));
+                            push(timestamp_us, &[frame.as_slice(), before, after]);
+                        }
+                        (timestamp_us, _) => {
+                            let frame = Prefix::frame(body.len(), None);
+                            push(timestamp_us, &[frame.as_slice(), body]);
+                        }
+                    }
+                }
+            }
+        }
+        writing.publish()
+    }
+
+    /// Refuses a batch for which the broker has no memory.
+    #[inline]
+    fn make_room(
+        &self,
+        appender: &mut Appender,
+        bytes: u64,
+        count: u64,
+    ) -> Result<(), OutOfMemory> {
+        let needed = bytes + count * INDEX_BYTES;
+        if self.budget.allows(needed) {
+            return Ok(());
+        }
+        self.make_room_slowly(appender, bytes, count, needed)
+    }
+
+    #[cold]
+    fn make_room_slowly(
+        &self,
+        appender: &mut Appender,
+        bytes: u64,
+        count: u64,
+        needed: u64,
+    ) -> Result<(), OutOfMemory> {
+        let records = self.ring.tail() - self.ring.oldest();
+        let at_limits = records.saturating_add(count) > appender.options.max_records
+            || self.ring.retained_bytes().saturating_add(bytes) > appender.options.max_bytes;
+        let allowed =
+            || self.budget.allows(needed) || (at_limits && self.budget.allows_replacing(needed));
+        if allowed() {
+            return Ok(());
+        }
+        // Readers may have let go of segments since; a trim frees what they left.
+        appender.producer.trim(self.ring.oldest());
+        self.settle(appender);
+        if allowed() {
+            return Ok(());
+        }
+        Err(self.budget.exceeded())
+    }
+
+    /// Brings everything that follows from what is kept up to date.
+    #[inline]
+    fn settle(&self, appender: &mut Appender) {
+        appender.index.trim(self.ring.oldest());
+        // Relaxed: a hint for polls; what they do, they do under the lock.
+        self.next_expiry
+            .store(appender.index.next_expiry(), Ordering::Relaxed);
+        let held = self.ring.memory_bytes()
+            + appender.index.memory_bytes()
+            + appender.idempotence.memory_bytes();
+        if held != appender.accounted {
+            self.budget.change(appender.accounted, held);
+            appender.accounted = held;
+        }
+    }
+
+    /// Forgets what is past its age at `now`.
+    fn expire_before(&self, appender: &mut Appender, now: Nanos) {
+        if let Some(oldest) = appender.index.expired(now) {
+            if oldest > self.ring.oldest() {
+                appender.producer.trim(oldest);
+            }
+            self.settle(appender);
+        }
+    }
+
+    /// Forgets what is past its age, if something is: for readers, who wait for nobody. Who holds the
+    /// lock at this moment does it himself.
+    #[inline]
+    pub(crate) fn expire_if_due(&self) {
+        let due = self.next_expiry.load(Ordering::Relaxed);
+        if due != Nanos::MAX {
+            let now = self.clock.monotonic();
+            if now >= due
+                && let Ok(mut appender) = self.appender.try_lock()
+            {
+                self.expire_before(&mut appender, now);
+            }
+        }
+    }
+
+    /// Forgets what is past its age, and counts memory that readers have let go.
+    pub(crate) fn expire(&self) {
+        let mut appender = self.lock();
+        if appender.index.has_age() {
+            self.expire_before(&mut appender, self.clock.monotonic());
+        }
+        self.settle(&mut appender);
+    }
+
+    /// Forgets the records below `before`; `Err` with the end if that is beyond it.
+    pub(crate) fn purge(&self, before: Option<u64>) -> Result<(), u64> {
+        let mut appender = self.lock();
+        let end = self.ring.tail();
+        let before = before.unwrap_or(end);
+        if before > end {
+            return Err(end);
+        }
+        if before > self.ring.oldest() {
+            appender.producer.trim(before);
+        }
+        self.settle(&mut appender);
+        Ok(())
+    }
+
+    /// Changes options; what is over the new limits is forgotten now.
+    pub(crate) fn update(&self, update: &TopicUpdate) -> Result<(), InvalidOptions> {
+        let mut appender = self.lock();
+        let options = appender.options.updated(update);
+        options.validate()?;
+        appender
+            .producer
+            .set_limits(options.max_records, options.max_bytes)
+            .map_err(|_| InvalidOptions::Zero {
+                option: "max_records",
+            })?;
+        if options.max_age != appender.options.max_age {
+            let now = self.clock.monotonic();
+            appender.index.set_age(options.max_age, now);
+            self.expire_before(&mut appender, now);
+        }
+        appender.options = options;
+        self.max_record
+            .store(record_limit(&options), Ordering::Relaxed);
+        self.settle(&mut appender);
+        Ok(())
+    }
+
+    /// Ends this life of the topic: its records are forgotten, followers are told.
+    pub(crate) fn delete(&self) {
+        let mut appender = self.lock();
+        appender.deleted = true;
+        appender.producer.trim(self.ring.tail());
+        appender.producer.close();
+        appender.idempotence = Idempotence::default();
+        self.settle(&mut appender);
+        drop(appender);
+        self.waits.notify();
+    }
+
+    /// The first record kept whose timestamp is `timestamp_us` or later; the end, if there is none.
+    pub(crate) fn offset_at(&self, timestamp_us: i64) -> u64 {
+        // Under the lock: nothing is appended or forgotten meanwhile.
+        let appender = self.lock();
+        let oldest = self.ring.oldest();
+        appender
+            .index
+            .spans_from(timestamp_us)
+            .find_map(|(from, to)| self.first_at(timestamp_us, from.max(oldest), to))
+            .unwrap_or_else(|| self.ring.tail())
+    }
+
+    fn first_at(&self, timestamp_us: i64, from: u64, to: u64) -> Option<u64> {
+        let mut reader = self.ring.reader(from);
+        while reader.position() < to {
+            let run = reader.try_read((to - from) as usize, usize::MAX).ok()?;
+            let (bytes, mut at) = (run.bytes(), 0);
+            for i in 0..run.len() {
+                if read_body(next_record(bytes, &mut at).ok()?).timestamp_us >= timestamp_us {
+                    return Some(run.base() + i as u64).filter(|&offset| offset < to);
+                }
+            }
+        }
+        None
+    }
+
+    /// Counts a subscription in.
+    pub(crate) fn follow(&self, meter: &Arc<Meter>) -> u32 {
+        self.followers().insert(Arc::clone(meter))
+    }
+
+    pub(crate) fn unfollow(&self, follower: u32) {
+        self.followers().remove(follower);
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Slab<Arc<Meter>>> {
+        self.followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn info(&self) -> TopicInfo {
+        let subscriptions = self.followers().len();
+        let appender = self.lock();
+        TopicInfo {
+            name: Arc::clone(&self.name),
+            epoch: self.epoch,
+            start_offset: self.ring.oldest(),
+            end_offset: self.ring.tail(),
+            retained_bytes: self.ring.retained_bytes(),
+            memory_bytes: appender.accounted,
+            appended_records: self.ring.tail(),
+            appended_bytes: appender.appended_bytes,
+            subscriptions,
+            waiters: self.waits.armed(),
+            options: appender.options,
+            created: self.created,
+        }
+    }
+
+    pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
+        let options = self.lock().options;
+        for meter in self.followers().iter() {
+            // The meter first: the end never falls behind where a reader stands.
+            let reading = meter.read();
+            let end_offset = self.ring.tail();
+            let lag = end_offset - reading.next;
+            into.push(SubscriptionInfo {
+                topic: Arc::clone(&self.name),
+                epoch: self.epoch,
+                started_offset: reading.started,
+                next_offset: reading.next,
+                end_offset,
+                delivered: reading.delivered(),
+                lost: reading.lost,
+                filtered: 0,
+                lag,
+                headroom_records: self.headroom(&options, reading.next, lag),
+                label: meter.label(),
+            });
+        }
+    }
+
+    fn headroom(&self, options: &TopicOptions, next: u64, lag: u64) -> u64 {
+        if next < self.ring.oldest() {
+            return 0;
+        }
+        let record_bytes = self.mean_record_bytes();
+        let by_records = options.max_records.saturating_sub(lag);
+        let room = options
+            .max_bytes
+            .saturating_sub(lag.saturating_mul(record_bytes));
+        by_records.min(room / record_bytes)
+    }
+
+    /// Of the records kept, as encoded; at least 1.
+    pub(crate) fn mean_record_bytes(&self) -> u64 {
+        let records = self.ring.tail().saturating_sub(self.ring.oldest());
+        self.ring
+            .retained_bytes()
+            .checked_div(records)
+            .unwrap_or(0)
+            .max(1)
+    }
+}
+
+/// The largest body, so that the record as stored fits into what is kept.
+fn record_limit(options: &TopicOptions) -> u32 {
+    let by_bytes = options.max_bytes.saturating_sub(OVERHEAD);
+    u32::try_from(by_bytes)
+        .unwrap_or(u32::MAX)
+        .min(options.max_record_bytes)
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let appender = self
+            .appender
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.budget.change(appender.accounted, 0);
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic")
+            .field("name", &self.name)
+            .field("epoch", &self.epoch)
+            .field("start_offset", &self.ring.oldest())
+            .field("end_offset", &self.ring.tail())
+            .finish_non_exhaustive()
+    }
+}
