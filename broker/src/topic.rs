@@ -389,6 +389,7 @@ impl Topic {
         appender.producer.trim(self.ring.tail());
         appender.producer.close();
         appender.idempotence = Idempotence::default();
+        appender.index = TimeIndex::new(None);
         self.settle(&mut appender);
         drop(appender);
         self.waits.notify();

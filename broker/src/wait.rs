@@ -156,7 +156,11 @@ impl WaitSet {
         let spare = std::mem::take(&mut slots.spare);
         let mut signals = std::mem::replace(&mut slots.signals, spare);
         let drained = self.generation.load(Ordering::Relaxed);
-        let next = if cfg!(loom_twin = "drain_unnoticed") { drained } else { drained + 1 };
+        let next = if cfg!(loom_twin = "drain_unnoticed") {
+            drained
+        } else {
+            drained + 1
+        };
         self.generation.store(next, Ordering::Release); // with `arm`'s Acquire
         self.armed.store(0, Ordering::Relaxed);
         drop(slots);
