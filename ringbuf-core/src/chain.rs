@@ -289,6 +289,12 @@ impl<B: Block> Chain<B> {
         self.words.tail.store(tail, twin::TAIL_STORE); // C3
     }
 
+    /// [`publish`](Self::publish) where the floor does not change.
+    #[inline]
+    pub(super) fn publish_tail(&self, tail: u64) {
+        self.words.tail.store(tail, twin::TAIL_STORE); // C3
+    }
+
     pub(super) fn set_retained_bytes(&self, bytes: u64) {
         self.words.retained_bytes.store(bytes, Relaxed); // a figure: orders nothing
     }

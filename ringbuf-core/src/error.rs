@@ -47,6 +47,24 @@ impl fmt::Display for TryReadError {
 
 impl Error for TryReadError {}
 
+/// The ring is closed: nothing was appended, and what should have been is handed back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Closed<T>(pub T);
+
+impl<T> fmt::Debug for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed(..)")
+    }
+}
+
+impl<T> fmt::Display for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ring is closed")
+    }
+}
+
+impl<T> Error for Closed<T> {}
+
 /// Options that no ring can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -12,6 +12,22 @@ mod real {
     pub(crate) use alloc::sync::Arc;
     pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
+    #[cfg(feature = "std")]
+    pub(crate) use core::sync::atomic::fence;
+    #[cfg(feature = "std")]
+    pub(crate) use std::sync::Mutex;
+
+    /// One turn of a short wait for another thread: spins, then lets others run where there is a `std` to ask.
+    pub(crate) fn pause(turns: &mut u32) {
+        *turns = turns.saturating_add(1);
+        #[cfg(feature = "std")]
+        if *turns > 64 {
+            std::thread::yield_now();
+            return;
+        }
+        core::hint::spin_loop();
+    }
+
     /// Proves to loom that a place is never read while it is written. Nothing here: it has no size.
     #[derive(Debug)]
     pub(crate) struct Witness;
@@ -32,7 +48,16 @@ mod model {
     use alloc::vec::Vec;
 
     pub(crate) use loom::sync::Arc;
+    #[cfg(feature = "std")]
+    pub(crate) use loom::sync::Mutex;
+    #[cfg(feature = "std")]
+    pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+    /// One turn of a short wait for another thread.
+    pub(crate) fn pause(_turns: &mut u32) {
+        loom::thread::yield_now();
+    }
 
     /// Proves to loom that a place is never read while it is written: one loom cell for each place,
     /// touched whenever the real memory is.

@@ -53,6 +53,29 @@ pub(crate) const CLOSED_STORE: Ordering = ordering(
     Ordering::Relaxed,
 );
 
+/// `L1`: a producer among many takes the lock.
+pub(crate) const LOCK: Ordering = ordering(
+    cfg!(loom_twin = "lock_relaxed"),
+    Ordering::Acquire,
+    Ordering::Relaxed,
+);
+/// `L2`: it gives it back.
+pub(crate) const UNLOCK: Ordering = ordering(
+    cfg!(loom_twin = "unlock_relaxed"),
+    Ordering::Release,
+    Ordering::Relaxed,
+);
+
+/// `W2`: a waiter looks at the tail again after it has announced itself.
+#[cfg(feature = "std")]
+pub(crate) const WAITER_FENCE: bool = !cfg!(loom_twin = "no_waiter_fence");
+/// `W1`: a producer looks for waiters after it has published.
+#[cfg(feature = "std")]
+pub(crate) const PUBLISH_FENCE: bool = !cfg!(loom_twin = "no_publish_fence");
+/// A waiter that announced itself looks at the tail once more before it sleeps.
+#[cfg(feature = "std")]
+pub(crate) const RECHECK: bool = !cfg!(loom_twin = "no_recheck");
+
 /// A reader believes a pin only if the segment still is of the sequence that it wants.
 pub(crate) const CHECK_BASE: bool = !cfg!(loom_twin = "no_base_check");
 /// A reader counts itself into a segment before it reads there.

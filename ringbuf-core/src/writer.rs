@@ -30,6 +30,11 @@ pub(crate) struct Taken<B> {
 }
 
 impl<B: Block> Taken<B> {
+    /// What the block takes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.block.memory()
+    }
+
     /// Drops the records, and gives the block, which can be filled again.
     pub(crate) fn cleared(mut self) -> B {
         self.block.clear(self.records);

@@ -1,0 +1,179 @@
+//! The read side of a `Ring<T>`: a position, and the segment in which it stands.
+
+use core::fmt;
+
+use crate::chain::{Hint, Look, Pinned};
+use crate::error::TryReadError;
+use crate::ring::Ring;
+use crate::slot_block::SlotBlock;
+
+/// A reader of a [`Ring`]: a position and a reference.
+///
+/// It costs a producer nothing, wherever it stands. It looks at what is published in *runs*: the rest of a segment, or what
+/// there is of it. A run that it has begun is read to its end by reference, also when the ring moves on meanwhile; then the reader
+/// looks again, and is told what it lost if it was lapped. The segment of a run is kept until the reader comes to
+/// the end of what is published, to the next segment, or is [released](Self::release), moved or dropped.
+///
+/// After a lap the reader holds the oldest segment, so that a producer at full speed does not lap it again at once.
+pub struct Reader<T: Send + Sync> {
+    ring: Ring<T>,
+    position: u64,
+    /// The run: sequences up to `end` in the pinned segment, which begins at `base`.
+    end: u64,
+    base: u64,
+    pin: Option<Pinned<SlotBlock<T>>>,
+    hint: Hint<SlotBlock<T>>,
+    #[cfg(feature = "std")]
+    pub(crate) ticket: Option<crate::wait::Ticket>,
+}
+
+impl<T: Send + Sync> Reader<T> {
+    pub(crate) fn new(ring: Ring<T>, position: u64) -> Self {
+        Self {
+            ring,
+            position,
+            end: 0,
+            base: 0,
+            pin: None,
+            hint: Hint::NONE,
+            #[cfg(feature = "std")]
+            ticket: None,
+        }
+    }
+
+    /// The sequence that the next read begins with.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes on at `to`, which can be any sequence: see [`Ring::reader`].
+    pub fn seek(&mut self, to: u64) {
+        self.release();
+        self.position = to;
+    }
+
+    /// How many records the ring has published that this reader is not past; those that it would
+    /// find lost are counted too.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.ring.tail().saturating_sub(self.position)
+    }
+
+    /// The ring that this reads.
+    #[must_use]
+    pub fn ring(&self) -> &Ring<T> {
+        &self.ring
+    }
+
+    /// Whether a read would give something else than [`Empty`](TryReadError::Empty).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.position < self.end || self.position < self.ring.tail() || self.ring.is_closed()
+    }
+
+    /// Keeps no segment any more: for a reader that will not read for a while.
+    pub fn release(&mut self) {
+        self.end = 0;
+        self.pin = None;
+    }
+
+    /// Reads the record at the position, and moves past it.
+    ///
+    /// # Errors
+    /// [`TryReadError`]: nothing is there yet, records were lost, or the ring has ended.
+    #[inline]
+    pub fn try_read(&mut self) -> Result<&T, TryReadError> {
+        self.read_batch(1).map(|values| &values[0])
+    }
+
+    /// Reads up to `max` records (at least one) from the position on, and moves past them: what there is of the current
+    /// segment.
+    ///
+    /// # Errors
+    /// As for [`try_read`](Self::try_read).
+    #[inline]
+    pub fn read_batch(&mut self, max: usize) -> Result<&[T], TryReadError> {
+        if self.position >= self.end {
+            self.find_run()?;
+        }
+        let from = (self.position - self.base) as usize;
+        let left = (self.end - self.position) as usize;
+        let records = left.min(max.max(1));
+        self.position += records as u64;
+        let block = self.pin.as_ref().expect("a run has a pin").block();
+        // SAFETY: sequences below `end` are published, and in the segment that the pin keeps.
+        Ok(unsafe { block.values(from, from + records) })
+    }
+
+    /// Looks at what is published from the position on.
+    fn find_run(&mut self) -> Result<(), TryReadError> {
+        if let Some(pin) = &self.pin {
+            let tail = self.ring.chain.tail();
+            let end = pin.segment().limit().min(tail);
+            if self.position < end && self.position >= self.ring.chain.oldest_at(tail) {
+                self.end = end;
+                return Ok(());
+            }
+            self.release();
+        }
+        // SAFETY: the pin is kept beside `self.ring`, and dropped before it.
+        match unsafe { self.ring.chain.look(self.position, &mut self.hint) } {
+            Look::Here { pin, end } => {
+                self.stand(pin, end);
+                Ok(())
+            }
+            Look::Empty => Err(TryReadError::Empty),
+            Look::Closed => Err(TryReadError::Closed),
+            Look::Lapped(oldest) => Err(self.lap(oldest)),
+        }
+    }
+
+    fn stand(&mut self, pin: Pinned<SlotBlock<T>>, end: u64) {
+        self.base = pin.segment().base();
+        self.end = end;
+        self.pin = Some(pin);
+    }
+
+    /// Moves on to what is left, exactly, and holds on to it.
+    #[cold]
+    fn lap(&mut self, mut oldest: u64) -> TryReadError {
+        let from = self.position;
+        loop {
+            // SAFETY: as in `find_run`.
+            match unsafe { self.ring.chain.look(oldest, &mut self.hint) } {
+                Look::Here { pin, end } => break self.stand(pin, end),
+                Look::Lapped(further) => oldest = further,
+                Look::Empty | Look::Closed => break,
+            }
+        }
+        self.position = oldest;
+        TryReadError::Lapped { from, to: oldest }
+    }
+}
+
+impl<T: Send + Sync> Clone for Reader<T> {
+    /// A reader at the same position, which keeps no segment.
+    fn clone(&self) -> Self {
+        let mut clone = Self::new(self.ring.clone(), self.position);
+        clone.hint = self.hint;
+        clone
+    }
+}
+
+impl<T: Send + Sync> Drop for Reader<T> {
+    fn drop(&mut self) {
+        self.release(); // before the ring goes
+        #[cfg(feature = "std")]
+        self.forget_ticket();
+    }
+}
+
+impl<T: Send + Sync> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("position", &self.position)
+            .field("ring", &self.ring)
+            .finish_non_exhaustive()
+    }
+}

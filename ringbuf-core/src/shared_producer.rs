@@ -1,0 +1,180 @@
+//! The append side of a `Ring<T>` for many owners: the one producer behind a short lock.
+//!
+//! # Progress
+//!
+//! Under the lock a batch of values is moved into slots and published, and once a segment a
+//! header is taken back; no code of `T`, of an iterator or of a constructor runs there. An owner
+//! that is preempted inside delays the other owners until it runs again, never a reader: all that is published stays readable, and there are
+//! no holes, for a sequence is given out only together with its record.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use crate::error::Closed;
+use crate::lock::Lock;
+use crate::producer::Producer;
+use crate::ring::Ring;
+use crate::sync::Arc;
+
+struct Shared<T: Send + Sync> {
+    producer: Producer<T>,
+    closed: bool,
+}
+
+/// One of many append sides of a [`Ring`]: clone it for each thread. Dropping the last one closes the ring.
+///
+/// Records of one call have consecutive sequences. What calls of several threads append is in the order in
+/// which the calls get hold of the ring.
+///
+/// ```
+/// let (producer, ring) = ringbuf_core::Ring::new(100)?;
+/// let producer = producer.share();
+/// std::thread::scope(|scope| {
+///     for name in ["a", "b"] {
+///         let producer = producer.clone();
+///         scope.spawn(move || (0..10).try_for_each(|number| producer.append((name, number)).map(drop)));
+///     }
+/// });
+/// drop(producer);
+/// let mut reader = ring.reader(0);
+/// let mut next = [0, 0]; // each producer's records are in its order
+/// while let Ok(&(name, number)) = reader.try_read() {
+///     let next = &mut next[(name == "b") as usize];
+///     assert_eq!(number, *next);
+///     *next += 1;
+/// }
+/// assert_eq!(next, [10, 10]);
+/// # Ok::<(), ringbuf_core::InvalidOptions>(())
+/// ```
+pub struct SharedProducer<T: Send + Sync> {
+    shared: Arc<Lock<Shared<T>>>,
+    ring: Ring<T>,
+}
+
+impl<T: Send + Sync> SharedProducer<T> {
+    pub(crate) fn new(producer: Producer<T>) -> Self {
+        let ring = producer.ring().clone();
+        Self {
+            shared: Arc::new(Lock::new(Shared {
+                producer,
+                closed: false,
+            })),
+            ring,
+        }
+    }
+
+    /// Appends and publishes one record, and says which sequence it has.
+    ///
+    /// # Errors
+    /// The ring is closed: the value comes back.
+    #[inline]
+    pub fn append(&self, value: T) -> Result<u64, Closed<T>> {
+        let mut shared = self.shared.lock();
+        if shared.closed {
+            return Err(Closed(value));
+        }
+        let (range, opened) = shared.producer.append_only([value]);
+        drop(shared);
+        self.finish(opened);
+        Ok(range.start)
+    }
+
+    /// Appends what `make` returns; it runs before the ring is taken hold of, so that it delays no one.
+    ///
+    /// # Errors
+    /// The ring is closed: the value comes back.
+    #[inline]
+    pub fn append_with(&self, make: impl FnOnce() -> T) -> Result<u64, Closed<T>> {
+        self.append(make())
+    }
+
+    /// Appends all of `values`, one after the other, and publishes them at once. They are gathered before
+    /// the ring is taken hold of: if the iterator panics, nothing was appended.
+    ///
+    /// # Errors
+    /// The ring is closed: the values come back.
+    pub fn append_batch(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<Range<u64>, Closed<Vec<T>>> {
+        let mut values: Vec<T> = values.into_iter().collect();
+        let mut shared = self.shared.lock();
+        if shared.closed {
+            return Err(Closed(values));
+        }
+        let (range, opened) = shared.producer.append_only(values.drain(..));
+        drop(shared);
+        self.finish(opened);
+        Ok(range)
+    }
+
+    /// Appends a copy of all of `values`, and publishes them at once.
+    ///
+    /// # Errors
+    /// The ring is closed: nothing was appended.
+    pub fn append_slice(&self, values: &[T]) -> Result<Range<u64>, Closed<()>>
+    where
+        T: Copy,
+    {
+        let mut shared = self.shared.lock();
+        if shared.closed {
+            return Err(Closed(()));
+        }
+        let (range, opened) = shared.producer.append_only(values.iter().copied());
+        drop(shared);
+        self.finish(opened);
+        Ok(range)
+    }
+
+    /// Closes the ring for all producers: readers read what is left, then see
+    /// [`Closed`](crate::TryReadError::Closed).
+    pub fn close(&self) {
+        self.shared.lock().closed = true;
+        self.ring.chain.close();
+        self.ring.wake();
+    }
+
+    /// The ring that this appends to.
+    #[must_use]
+    pub fn ring(&self) -> &Ring<T> {
+        &self.ring
+    }
+
+    /// What follows a publication, outside the lock.
+    #[inline]
+    fn finish(&self, opened: bool) {
+        self.ring.wake();
+        if opened {
+            self.recycle();
+        }
+    }
+
+    /// Drops the values that fell out of the ring, outside the lock.
+    #[cold]
+    fn recycle(&self) {
+        loop {
+            let taken = self.shared.lock().producer.take_evicted();
+            let Some(taken) = taken else { return };
+            let block = taken.cleared();
+            self.shared.lock().producer.keep(block);
+        }
+    }
+}
+
+impl<T: Send + Sync> Clone for SharedProducer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            ring: self.ring.clone(),
+        }
+    }
+}
+
+impl<T: Send + Sync> fmt::Debug for SharedProducer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedProducer")
+            .field("ring", &self.ring)
+            .finish_non_exhaustive()
+    }
+}
