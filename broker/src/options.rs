@@ -35,8 +35,9 @@ pub struct BrokerOptions {
     /// The most topics at once. Default: 10 000.
     pub max_topics: usize,
     /// The most memory that all topics may hold together, in bytes as allocated. A topic that would
-    /// grow beyond it refuses records; one that has reached its own limits goes on, replacing its oldest
-    /// (readers that hold on to old segments can push the total up to an eighth above). Default: 1 GiB.
+    /// grow beyond it (by more than the segment that it is filling, at most 256 KiB) refuses records; one
+    /// that has reached its own limits goes on, replacing its oldest (readers that hold on to old segments
+    /// can push the total up to an eighth above). Default: 1 GiB.
     pub max_memory_bytes: u64,
     /// The options of topics that are created by their first use.
     pub topic_defaults: TopicOptions,

@@ -169,7 +169,11 @@ impl Subscription {
     #[inline]
     fn read(&mut self, registry: &Registry, max_records: usize, max_bytes: usize) -> Option<Item> {
         self.topic.expire_if_due();
-        let left = self.stop.saturating_sub(self.reader.position());
+        let position = self.reader.position();
+        if position < self.topic.floor() {
+            self.reader.seek(position); // lets go of what it holds: a reader lapped twice keeps a segment
+        }
+        let left = self.stop.saturating_sub(position);
         if left == 0 {
             self.state = State::Stopped;
             self.topic.waits.disarm(&mut self.arming);

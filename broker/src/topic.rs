@@ -44,6 +44,9 @@ pub(crate) struct Topic {
     max_record: AtomicU32,
     /// When something will be past its age; `u64::MAX`: never.
     next_expiry: AtomicU64,
+    /// What is below was purged, expired or deleted: nobody may be given it, also who holds a part of the
+    /// ring in which it still lies.
+    floor: AtomicU64,
     appender: Mutex<Appender>,
     followers: Mutex<Slab<Arc<Meter>>>,
 }
@@ -115,6 +118,7 @@ impl Topic {
             budget,
             max_record: AtomicU32::new(record_limit(&options)),
             next_expiry: AtomicU64::new(Nanos::MAX),
+            floor: AtomicU64::new(0),
             appender: Mutex::new(Appender {
                 producer,
                 index: TimeIndex::new(options.max_age),
@@ -310,12 +314,24 @@ impl Topic {
         }
     }
 
+    fn forget_below(&self, appender: &mut Appender, oldest: u64) {
+        if oldest > self.ring.oldest() {
+            // Before the trim: a reader that is told of a loss finds the floor behind it.
+            self.floor.store(oldest, Ordering::Release);
+            appender.producer.trim(oldest);
+        }
+    }
+
+    /// Nothing below this offset may be given to anybody.
+    #[inline]
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+
     /// Forgets what is past its age at `now`.
     fn expire_before(&self, appender: &mut Appender, now: Nanos) {
         if let Some(oldest) = appender.index.expired(now) {
-            if oldest > self.ring.oldest() {
-                appender.producer.trim(oldest);
-            }
+            self.forget_below(appender, oldest);
             self.settle(appender);
         }
     }
@@ -352,9 +368,7 @@ impl Topic {
         if before > end {
             return Err(end);
         }
-        if before > self.ring.oldest() {
-            appender.producer.trim(before);
-        }
+        self.forget_below(&mut appender, before);
         self.settle(&mut appender);
         Ok(())
     }
@@ -386,7 +400,7 @@ impl Topic {
     pub(crate) fn delete(&self) {
         let mut appender = self.lock();
         appender.deleted = true;
-        appender.producer.trim(self.ring.tail());
+        self.forget_below(&mut appender, self.ring.tail());
         appender.producer.close();
         appender.idempotence = Idempotence::default();
         appender.index = TimeIndex::new(None);

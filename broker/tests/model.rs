@@ -1,0 +1,735 @@
+//! A broker against a plain model of it, over random sequences of everything that can be done.
+//!
+//! `FOOTMAN_MODEL_CASES` sets the number of sequences (of up to 200 steps each).
+
+mod support;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use footman_broker::testing::ManualClock;
+use footman_broker::{
+    Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, EndReason, Epoch, Item,
+    OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, SeekError, StartAt, StopAt,
+    SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
+};
+use proptest::prelude::*;
+
+const TOPICS: usize = 3;
+const CONSUMERS: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create {
+        topic: usize,
+        records: u64,
+        bytes: u64,
+        age: Option<u64>,
+    },
+    Update {
+        topic: usize,
+        records: Option<u64>,
+        age: Option<Option<u64>>,
+    },
+    Delete {
+        topic: usize,
+    },
+    Produce {
+        topic: usize,
+        records: usize,
+        bytes: usize,
+        timestamp: Option<i64>,
+    },
+    Purge {
+        topic: usize,
+        back: u64,
+    },
+    Advance {
+        seconds: u64,
+    },
+    JumpWall {
+        seconds: i64,
+    },
+    Expire,
+    Subscribe {
+        consumer: usize,
+        topic: usize,
+        start: Start,
+        stop: Stop,
+    },
+    Unsubscribe {
+        consumer: usize,
+        topic: usize,
+    },
+    Seek {
+        consumer: usize,
+        topic: usize,
+        start: Start,
+    },
+    Pause {
+        consumer: usize,
+        topic: usize,
+        paused: bool,
+    },
+    Poll {
+        consumer: usize,
+        items: usize,
+    },
+    Find {
+        topic: usize,
+        timestamp: i64,
+    },
+}
+
+/// Where to start, relative to what the topic has by then.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    Earliest,
+    Latest,
+    BeforeEnd(u64),
+    BeyondEnd(u64),
+    Last(u64),
+    Timestamp(i64),
+    ResumeOther,
+    ResumeSame(u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    Never,
+    End,
+    AfterEnd(u64),
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    prop_oneof![
+        Just(Start::Earliest),
+        Just(Start::Latest),
+        (0u64..40).prop_map(Start::BeforeEnd),
+        (1u64..3).prop_map(Start::BeyondEnd),
+        (0u64..40).prop_map(Start::Last),
+        (0i64..60).prop_map(Start::Timestamp),
+        Just(Start::ResumeOther),
+        (0u64..40).prop_map(Start::ResumeSame),
+    ]
+}
+
+fn stop() -> impl Strategy<Value = Stop> {
+    prop_oneof![
+        5 => Just(Stop::Never),
+        1 => Just(Stop::End),
+        1 => (0u64..20).prop_map(Stop::AfterEnd),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let topic = || 0..TOPICS;
+    let consumer = || 0..CONSUMERS;
+    let age = || proptest::option::of(1u64..20);
+    prop_oneof![
+        2 => (topic(), 1u64..30, 100u64..2_000, age())
+            .prop_map(|(topic, records, bytes, age)| Step::Create { topic, records, bytes, age }),
+        1 => (topic(), proptest::option::of(1u64..30), proptest::option::of(age()))
+            .prop_map(|(topic, records, age)| Step::Update { topic, records, age }),
+        1 => topic().prop_map(|topic| Step::Delete { topic }),
+        8 => (topic(), 1usize..40, 0usize..60, proptest::option::of(1i64..60)).prop_map(
+            |(topic, records, bytes, timestamp)| Step::Produce { topic, records, bytes, timestamp }
+        ),
+        1 => (topic(), 0u64..30).prop_map(|(topic, back)| Step::Purge { topic, back }),
+        2 => (1u64..12).prop_map(|seconds| Step::Advance { seconds }),
+        1 => (-40i64..40).prop_map(|seconds| Step::JumpWall { seconds }),
+        1 => Just(Step::Expire),
+        4 => (consumer(), topic(), start(), stop()).prop_map(
+            |(consumer, topic, start, stop)| Step::Subscribe { consumer, topic, start, stop }
+        ),
+        1 => (consumer(), topic())
+            .prop_map(|(consumer, topic)| Step::Unsubscribe { consumer, topic }),
+        2 => (consumer(), topic(), start())
+            .prop_map(|(consumer, topic, start)| Step::Seek { consumer, topic, start }),
+        1 => (consumer(), topic(), any::<bool>())
+            .prop_map(|(consumer, topic, paused)| Step::Pause { consumer, topic, paused }),
+        8 => (consumer(), 1usize..12)
+            .prop_map(|(consumer, items)| Step::Poll { consumer, items }),
+        1 => (topic(), 0i64..60).prop_map(|(topic, timestamp)| Step::Find { topic, timestamp }),
+    ]
+}
+
+/// One life of a topic: every record that it ever had, and the first that it still has.
+struct Life {
+    epoch: Epoch,
+    records: Vec<Stored>,
+    oldest: u64,
+    /// What is below was purged, expired or deleted, not only overwritten.
+    floor: u64,
+    max_records: u64,
+    max_bytes: u64,
+    /// In seconds; expiry is as often as there is an append, a poll or an expire.
+    age: Option<u64>,
+    deleted: bool,
+}
+
+struct Stored {
+    timestamp: i64,
+    bytes: u64,
+    at: u64,
+}
+
+impl Life {
+    fn end(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    fn limit(&mut self) {
+        let mut bytes: u64 = self.records[self.oldest as usize..]
+            .iter()
+            .map(|r| r.bytes)
+            .sum();
+        while self.end() - self.oldest > self.max_records || bytes > self.max_bytes {
+            bytes -= self.records[self.oldest as usize].bytes;
+            self.oldest += 1;
+        }
+    }
+
+    fn expire(&mut self, now: u64) {
+        let Some(age) = self.age.filter(|_| !self.deleted) else {
+            return;
+        };
+        while self.oldest < self.end() && now - self.records[self.oldest as usize].at >= age {
+            self.oldest += 1;
+            self.floor = self.oldest;
+        }
+    }
+
+    fn find(&self, timestamp: i64) -> u64 {
+        (self.oldest..self.end())
+            .find(|&i| self.records[i as usize].timestamp >= timestamp)
+            .unwrap_or(self.end())
+    }
+}
+
+/// A subscription of the model: which life, where, and what it must be told.
+struct Following {
+    topic: usize,
+    life: usize,
+    position: u64,
+    stop: u64,
+    reset_from: Option<Epoch>,
+    /// Losses since the last records.
+    laps: u32,
+    ended: bool,
+    stopped: bool,
+    paused: bool,
+}
+
+struct World {
+    clock: ManualClock,
+    now: u64,
+    wall: i64,
+    broker: Broker,
+    producers: HashMap<usize, Producer>,
+    lives: Vec<Life>,
+    /// The present life of each topic.
+    current: [Option<usize>; TOPICS],
+    consumers: Vec<(Consumer, Vec<Following>)>,
+}
+
+fn name(topic: usize) -> String {
+    format!("t{topic}")
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        clock.set_wall_us(20);
+        let options = BrokerOptions::default()
+            .with_manual_clock(&clock)
+            .with_auto_create(false);
+        let broker = Broker::new(options).unwrap();
+        let small = ConsumerOptions::default().with_max_records(5);
+        let consumers = (0..CONSUMERS)
+            .map(|_| (broker.consumer_with(small), Vec::new()))
+            .collect();
+        let (lives, producers) = (Vec::new(), HashMap::new());
+        Self {
+            clock,
+            now: 0,
+            wall: 20,
+            broker,
+            producers,
+            lives,
+            current: [None; TOPICS],
+            consumers,
+        }
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step.clone() {
+            Step::Create {
+                topic,
+                records,
+                bytes,
+                age,
+            } => self.create(topic, records, bytes, age),
+            Step::Update {
+                topic,
+                records,
+                age,
+            } => self.update(topic, records, age),
+            Step::Delete { topic } => self.delete(topic),
+            Step::Produce {
+                topic,
+                records,
+                bytes,
+                timestamp,
+            } => {
+                self.produce(topic, records, bytes, timestamp);
+            }
+            Step::Purge { topic, back } => self.purge(topic, back),
+            Step::Advance { seconds } => {
+                self.clock.advance(Duration::from_secs(seconds));
+                self.now += seconds;
+                self.wall += seconds as i64 * 1_000_000;
+                self.clock.set_wall_us(self.wall);
+            }
+            Step::JumpWall { seconds } => {
+                self.wall = seconds;
+                self.clock.set_wall_us(seconds);
+            }
+            Step::Expire => {
+                self.broker.expire();
+                for life in self.current.into_iter().flatten() {
+                    self.lives[life].expire(self.now);
+                }
+            }
+            Step::Subscribe {
+                consumer,
+                topic,
+                start,
+                stop,
+            } => {
+                self.subscribe(consumer, topic, start, stop);
+            }
+            Step::Unsubscribe { consumer, topic } => {
+                let (consumer, following) = &mut self.consumers[consumer];
+                let at = following.iter().position(|f| f.topic == topic);
+                let left = consumer.unsubscribe(&name(topic));
+                assert_eq!(left.is_ok(), at.is_some());
+                if let Some(at) = at {
+                    assert_eq!(left.unwrap().next_offset, following.remove(at).position);
+                }
+            }
+            Step::Seek {
+                consumer,
+                topic,
+                start,
+            } => self.seek(consumer, topic, start),
+            Step::Pause {
+                consumer,
+                topic,
+                paused,
+            } => {
+                let (consumer, following) = &mut self.consumers[consumer];
+                let name = name(topic);
+                let result = if paused {
+                    consumer.pause(&name)
+                } else {
+                    consumer.resume(&name)
+                };
+                let followed = following.iter_mut().find(|f| f.topic == topic);
+                assert_eq!(result.is_ok(), followed.is_some());
+                if let Some(followed) = followed {
+                    followed.paused = paused;
+                }
+            }
+            Step::Poll { consumer, items } => self.poll(consumer, items),
+            Step::Find { topic, timestamp } => {
+                let query = OffsetQuery::Timestamp(timestamp);
+                let found = self.broker.offset_for(&name(topic), query).ok();
+                let life = self.current[topic].map(|life| &self.lives[life]);
+                assert_eq!(found, life.map(|life| (life.epoch, life.find(timestamp))));
+            }
+        }
+    }
+
+    fn create(&mut self, topic: usize, records: u64, bytes: u64, age: Option<u64>) {
+        let options = TopicOptions::default()
+            .with_max_records(records)
+            .with_max_bytes(bytes)
+            .with_max_age(age.map(Duration::from_secs));
+        match self.broker.create_topic(&name(topic), options) {
+            Ok(info) => {
+                assert_eq!(self.current[topic], None);
+                assert!(self.lives.iter().all(|life| life.epoch != info.epoch));
+                self.current[topic] = Some(self.lives.len());
+                self.lives.push(Life {
+                    epoch: info.epoch,
+                    records: Vec::new(),
+                    oldest: 0,
+                    floor: 0,
+                    max_records: records,
+                    max_bytes: bytes,
+                    age,
+                    deleted: false,
+                });
+                self.producers
+                    .insert(topic, self.broker.producer(&name(topic)).unwrap());
+            }
+            Err(CreateTopicError::AlreadyExists { .. }) => assert!(self.current[topic].is_some()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn update(&mut self, topic: usize, records: Option<u64>, age: Option<Option<u64>>) {
+        let mut update = TopicUpdate::new();
+        update.max_records = records;
+        // Changing from no age to one has its own rule (`retention.rs`): only ages are changed here.
+        let has_age = self.current[topic].is_some_and(|life| self.lives[life].age.is_some());
+        let age = age.filter(|_| has_age);
+        update.max_age = age.map(|age| age.map(Duration::from_secs));
+        let updated = self.broker.update_topic(&name(topic), update);
+        assert_eq!(updated.is_ok(), self.current[topic].is_some());
+        if let Some(life) = self.current[topic] {
+            let life = &mut self.lives[life];
+            life.max_records = records.unwrap_or(life.max_records);
+            life.limit();
+            if let Some(age) = age.filter(|&age| age != life.age) {
+                life.age = age;
+                life.expire(self.now);
+            }
+        }
+    }
+
+    fn delete(&mut self, topic: usize) {
+        let deleted = self.broker.delete_topic(&name(topic));
+        assert_eq!(deleted.is_ok(), self.current[topic].is_some());
+        if let Some(life) = self.current[topic].take() {
+            let life = &mut self.lives[life];
+            if life.end() > life.oldest {
+                (life.oldest, life.floor) = (life.end(), life.end());
+            }
+            life.deleted = true;
+        }
+    }
+
+    fn produce(&mut self, topic: usize, records: usize, bytes: usize, timestamp: Option<i64>) {
+        let Some(producer) = self.producers.get(&topic) else {
+            return;
+        };
+        let value = |i: usize| vec![i as u8; bytes];
+        let batch: Vec<Record> = (0..records)
+            .map(|i| {
+                let record = Record::new(value(i));
+                timestamp.map_or(record.clone(), |us| {
+                    record.with_timestamp(us + i as i64 % 3)
+                })
+            })
+            .collect();
+        match (producer.produce_batch(&batch), self.current[topic]) {
+            (Ok(produced), Some(life)) => {
+                let life = &mut self.lives[life];
+                life.expire(self.now);
+                assert_eq!(produced.base_offset, life.end());
+                assert_eq!(
+                    (produced.epoch, produced.count as usize),
+                    (life.epoch, records)
+                );
+                for i in 0..records {
+                    let stamp = timestamp.map_or(self.wall, |us| us + i as i64 % 3);
+                    let value = if bytes == 0 { 0 } else { 2 + bytes as u64 };
+                    life.records.push(Stored {
+                        // 0 is no timestamp: the wall clock's, if it is there.
+                        timestamp: stamp,
+                        bytes: 2 + 9 + value,
+                        at: self.now,
+                    });
+                }
+                life.limit();
+            }
+            (Err(ProduceError::TopicDeleted { .. }), None) => {}
+            (result, _) => panic!("{result:?}"),
+        }
+    }
+
+    fn purge(&mut self, topic: usize, back: u64) {
+        let end = self.current[topic].map_or(0, |life| self.lives[life].end());
+        let before = (end + 2).saturating_sub(back);
+        match self.broker.purge_topic(&name(topic), Some(before)) {
+            Ok(_) => {
+                let life = &mut self.lives[self.current[topic].unwrap()];
+                if before > life.oldest {
+                    (life.oldest, life.floor) = (before, before);
+                }
+            }
+            Err(PurgeTopicError::OffsetOutOfRange { .. }) => assert!(before > end),
+            Err(PurgeTopicError::UnknownTopic(_)) => assert_eq!(self.current[topic], None),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// The broker's form of a start, and where the model goes: position and reset, or `None` for refused.
+    fn resolve(life: &Life, start: Start) -> (StartAt, Option<(u64, Option<Epoch>)>) {
+        let end = life.end();
+        let other = Epoch::new(1).unwrap();
+        match start {
+            Start::Earliest => (StartAt::Earliest, Some((life.oldest, None))),
+            Start::Latest => (StartAt::Latest, Some((end, None))),
+            Start::BeforeEnd(n) => {
+                let offset = end.saturating_sub(n);
+                (StartAt::Offset(offset), Some((offset, None)))
+            }
+            Start::BeyondEnd(n) => (StartAt::Offset(end + n), None),
+            Start::Last(n) => (
+                StartAt::Last(n),
+                Some((end.saturating_sub(n).max(life.oldest), None)),
+            ),
+            Start::Timestamp(us) => (StartAt::Timestamp(us), Some((life.find(us), None))),
+            Start::ResumeOther => (
+                StartAt::Resume {
+                    epoch: other,
+                    next_offset: 9,
+                },
+                Some((0, Some(other))),
+            ),
+            Start::ResumeSame(n) => {
+                let next_offset = end.saturating_sub(n);
+                (
+                    StartAt::Resume {
+                        epoch: life.epoch,
+                        next_offset,
+                    },
+                    Some((next_offset, None)),
+                )
+            }
+        }
+    }
+
+    fn subscribe(&mut self, consumer: usize, topic: usize, start: Start, stop: Stop) {
+        let (consumer, following) = &mut self.consumers[consumer];
+        let Some(life_index) = self.current[topic] else {
+            let refused = consumer.subscribe(&name(topic), StartAt::Earliest);
+            let followed = following.iter().any(|f| f.topic == topic);
+            match refused {
+                Err(SubscribeError::UnknownTopic(_)) => assert!(!followed),
+                Err(SubscribeError::AlreadySubscribed { .. }) => assert!(followed),
+                other => panic!("{other:?}"),
+            }
+            return;
+        };
+        let life = &self.lives[life_index];
+        let (start, expected) = Self::resolve(life, start);
+        let (stop, stop_offset) = match stop {
+            Stop::Never => (StopAt::Never, u64::MAX),
+            Stop::End => (StopAt::End, life.end()),
+            Stop::AfterEnd(n) => (StopAt::Offset(life.end() + n), life.end() + n),
+        };
+        let options = SubscribeOptions::new(start).with_stop(stop);
+        let result = consumer.subscribe_with(&name(topic), options);
+        if following.iter().any(|f| f.topic == topic) {
+            assert!(matches!(
+                result,
+                Err(SubscribeError::AlreadySubscribed { .. })
+            ));
+            return;
+        }
+        match (result, expected) {
+            (Ok(subscribed), Some((position, reset_from))) => {
+                assert_eq!(
+                    (subscribed.epoch, subscribed.next_offset),
+                    (life.epoch, position)
+                );
+                following.push(Following {
+                    topic,
+                    life: life_index,
+                    position,
+                    stop: stop_offset,
+                    reset_from,
+                    laps: 0,
+                    ended: false,
+                    stopped: false,
+                    paused: false,
+                });
+            }
+            (Err(SubscribeError::OffsetOutOfRange { .. }), None) => {}
+            (result, _) => panic!("{result:?}"),
+        }
+    }
+
+    fn seek(&mut self, consumer: usize, topic: usize, start: Start) {
+        let (consumer, following) = &mut self.consumers[consumer];
+        let Some(followed) = following.iter_mut().find(|f| f.topic == topic) else {
+            let refused = consumer.seek(&name(topic), StartAt::Earliest);
+            assert!(matches!(refused, Err(SeekError::NotSubscribed(_))));
+            return;
+        };
+        let life = &self.lives[followed.life];
+        let (start, expected) = Self::resolve(life, start);
+        match (consumer.seek(&name(topic), start), expected) {
+            (Err(SeekError::TopicDeleted { .. }), _) => assert!(life.deleted),
+            (Ok(_), Some((position, reset_from))) => {
+                assert!(!life.deleted);
+                followed.position = position;
+                followed.reset_from = reset_from;
+                followed.laps = 0;
+                followed.stopped = false;
+            }
+            (Err(SeekError::OffsetOutOfRange { .. }), None) => {}
+            (result, _) => panic!("{result:?}"),
+        }
+    }
+
+    /// Takes items, each of which must be what the model says comes next for its topic.
+    fn poll(&mut self, consumer: usize, items: usize) {
+        let now = self.now;
+        let (consumer, following) = &mut self.consumers[consumer];
+        for _ in 0..items {
+            // The look itself forgets what is too old, in each topic that it looks at. Which those are
+            // depends on whose turn it is, so all are brought up to date first.
+            self.broker.expire();
+            for life in self.current.into_iter().flatten() {
+                self.lives[life].expire(now);
+            }
+            let Some(item) = consumer.try_poll() else {
+                for followed in following.iter() {
+                    let next = expected(followed, &self.lives, &self.current);
+                    assert_eq!(next, Expected::Nothing, "of {}", name(followed.topic));
+                }
+                break;
+            };
+            let topic = item.topic().to_string();
+            let followed = following
+                .iter_mut()
+                .find(|f| name(f.topic) == topic)
+                .unwrap();
+            let next = expected(followed, &self.lives, &self.current);
+            accept(followed, &item, next, &self.lives);
+        }
+        for followed in following.iter() {
+            let position = consumer.position(&name(followed.topic)).unwrap();
+            assert_eq!(position.next_offset, followed.position);
+            assert_eq!(position.epoch, self.lives[followed.life].epoch);
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Expected {
+    Nothing,
+    Reset { life: usize, from: Epoch },
+    Lost { to: u64 },
+    Records { up_to: u64 },
+    End(EndReason),
+}
+
+/// What the subscription must be given next.
+fn expected(followed: &Following, lives: &[Life], current: &[Option<usize>; TOPICS]) -> Expected {
+    let life = &lives[followed.life];
+    if followed.paused || followed.stopped {
+        return Expected::Nothing;
+    }
+    if followed.ended {
+        return match current[followed.topic] {
+            Some(successor) => Expected::Reset {
+                life: successor,
+                from: life.epoch,
+            },
+            None => Expected::Nothing,
+        };
+    }
+    if let Some(from) = followed.reset_from {
+        return Expected::Reset {
+            life: followed.life,
+            from,
+        };
+    }
+    if followed.position >= followed.stop {
+        return Expected::End(EndReason::Stopped);
+    }
+    if followed.position < life.oldest {
+        return Expected::Lost {
+            to: life.oldest.min(followed.stop),
+        };
+    }
+    match life.end().min(followed.stop) {
+        up_to if up_to > followed.position => Expected::Records { up_to },
+        _ if life.deleted => Expected::End(EndReason::Deleted),
+        _ => Expected::Nothing,
+    }
+}
+
+fn accept(followed: &mut Following, item: &Item, next: Expected, lives: &[Life]) {
+    let life = &lives[followed.life];
+    let epoch = life.epoch;
+    // Lapped twice in a row, it may hold on to where it resumes, so that a producer at full speed cannot
+    // lap it for ever: what was overwritten since is given all the same, unless it was forgotten on purpose.
+    let held = followed.laps >= 2 && followed.position >= life.floor;
+    let next = match (item, next) {
+        (Item::Records(_), Expected::Lost { .. }) if held => Expected::Records {
+            up_to: life.end().min(followed.stop),
+        },
+        (_, next) => next,
+    };
+    followed.laps = if matches!(item, Item::Lost(_)) {
+        followed.laps + 1
+    } else {
+        0
+    };
+    match (item, next) {
+        (Item::Records(records), Expected::Records { up_to }) => {
+            assert_eq!(
+                (records.epoch(), records.base_offset()),
+                (epoch, followed.position)
+            );
+            assert!(records.next_offset() <= up_to && records.len() <= 5);
+            for record in records {
+                let stored = &lives[followed.life].records[record.offset as usize];
+                assert_eq!(record.timestamp_us, stored.timestamp);
+                assert_eq!(record.encoded().len() as u64 + 2, stored.bytes);
+            }
+            followed.position = records.next_offset();
+        }
+        (Item::Lost(lost), Expected::Lost { to }) => {
+            assert_eq!(
+                (lost.epoch, lost.from, lost.to),
+                (epoch, followed.position, to)
+            );
+            followed.position = to;
+        }
+        (Item::Reset(reset), Expected::Reset { life, from }) => {
+            assert_eq!(
+                (reset.old_epoch, reset.new_epoch),
+                (from, lives[life].epoch)
+            );
+            assert_eq!(reset.next_offset, 0);
+            followed.life = life;
+            followed.position = 0;
+            followed.ended = false;
+            followed.reset_from = None;
+        }
+        (Item::End(end), Expected::End(reason)) => {
+            assert_eq!((end.reason, end.epoch), (reason, epoch));
+            assert_eq!(end.next_offset, followed.position);
+            match reason {
+                EndReason::Deleted if followed.stop == u64::MAX => followed.ended = true,
+                _ => followed.stopped = true,
+            }
+        }
+        _ => panic!("{next:?} was due, {item:?} came"),
+    }
+}
+
+fn cases() -> u32 {
+    let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(5_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_broker_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..200)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.run(step);
+        }
+    }
+}
