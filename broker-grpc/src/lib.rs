@@ -1,5 +1,24 @@
-//! Footman over gRPC: the server, and a client for it.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod body;
+#[cfg(feature = "client")]
+mod client;
+mod codec;
+mod cork;
+pub mod reason;
+#[cfg(feature = "server")]
+mod server;
+mod wire;
+
+#[cfg(feature = "client")]
+pub use client::{
+    CallError, Client, ConnectError, ConnectionEvent, ErrorCode, Fetched, OffsetInfo, ProduceError,
+    Producer, ProducerBuilder, ProducerReport, Sent, ServerError, ServerInfo, SubscribeError,
+    Subscriber, SubscriberBuilder, Subscription, Topic,
+};
+#[cfg(feature = "server")]
+pub use server::{Limits, ServeError, Server, ServerOptions};
 
 /// The protobuf messages and plain tonic stubs of `footman.v1`, generated from `proto/footman/v1/broker.proto`.
 ///

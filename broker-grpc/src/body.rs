@@ -1,0 +1,155 @@
+//! A body of gRPC messages: messages in, DATA frames out, and trailers at the end of a response.
+//!
+//! Small messages are gathered into one frame; a long run of records goes out as slices of the memory it lies in. A frame is at
+//! most [`PIECE_BYTES`]: HTTP/2 asks for the next one only when the peer has made room, so what a slow peer makes this
+//! side hold stays small, and each frame taken shows that the peer reads.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use tonic::Status;
+
+use crate::wire::Frame;
+
+/// The most that one DATA frame takes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Runs from twice this length on are shared; shorter ones are copied, since each slice is a frame of its own.
+const SHARE_BYTES: usize = 16 * 1024;
+
+/// Where a body's messages come from.
+pub(crate) trait Source: Send + Unpin + 'static {
+    /// Whether the body ends with trailers: a response's does.
+    const HAS_TRAILERS: bool;
+
+    /// The next message. `Ready(None)`: the call ended well; an error says how it did not.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>>;
+
+    /// The transport has room for a frame.
+    fn asked(&self) {}
+
+    /// The transport got a frame.
+    fn gave(&self) {}
+}
+
+/// A body made of a source's messages.
+#[derive(Debug)]
+pub(crate) struct MessageBody<S> {
+    source: S,
+    gathered: BytesMut,
+    /// What is left of a run that is being shared.
+    run: Bytes,
+    /// How the call ended, once it has; sent when all else was.
+    end: Option<Status>,
+    is_over: bool,
+}
+
+impl<S: Source> MessageBody<S> {
+    pub(crate) fn new(source: S) -> Self {
+        MessageBody {
+            source,
+            gathered: BytesMut::new(),
+            run: Bytes::new(),
+            end: None,
+            is_over: false,
+        }
+    }
+
+    /// Takes one message in.
+    fn put(&mut self, frame: Frame) {
+        let (length, run) = (frame.len(), frame.run_len());
+        self.gathered
+            .reserve(5 + length - run + run.min(2 * SHARE_BYTES));
+        self.gathered.put_u8(0);
+        // Messages are far below 4 GiB: a run has at most a few MiB.
+        self.gathered
+            .put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+        if let Some(mut run) = frame.put_head(&mut self.gathered) {
+            // The start of a shared run keeps the head company: tiny frames cost the peer.
+            let copied = if run.len() < 2 * SHARE_BYTES {
+                run.len()
+            } else {
+                SHARE_BYTES
+            };
+            self.gathered.put_slice(&run.split_to(copied));
+            self.run = run;
+        }
+    }
+
+    fn take(&mut self) -> Bytes {
+        if self.gathered.is_empty() {
+            let length = self.run.len().min(PIECE_BYTES);
+            self.run.split_to(length)
+        } else {
+            let length = self.gathered.len().min(PIECE_BYTES);
+            self.gathered.split_to(length).freeze()
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.run.is_empty() && self.gathered.len() < PIECE_BYTES && self.end.is_none()
+    }
+}
+
+impl<S: Source> http_body::Body for MessageBody<S> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        this.source.asked();
+        while this.wants_more() {
+            match this.source.poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => this.put(frame),
+                Poll::Ready(Some(Err(status))) => this.end = Some(status),
+                Poll::Ready(None) => this.end = Some(Status::ok("")),
+                Poll::Pending if this.gathered.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        if !this.gathered.is_empty() || !this.run.is_empty() {
+            let piece = this.take();
+            this.source.gave();
+            return Poll::Ready(Some(Ok(http_body::Frame::data(piece))));
+        }
+        this.is_over = true;
+        match this.end.take() {
+            Some(status) if S::HAS_TRAILERS => {
+                Poll::Ready(Some(Ok(http_body::Frame::trailers(trailers(&status)))))
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(3);
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", HeaderValue::from_static("13"));
+    }
+    trailers
+}
+
+/// The one message of a unary call's side.
+#[derive(Debug)]
+pub(crate) struct One<const HAS_TRAILERS: bool>(pub(crate) Option<Frame>);
+
+impl<const HAS_TRAILERS: bool> Source for One<HAS_TRAILERS> {
+    const HAS_TRAILERS: bool = HAS_TRAILERS;
+
+    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}

@@ -1,0 +1,482 @@
+//! A subscriber: the items of several topics, in order, over as many connections as it takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use footman_broker::{End, EndReason, Epoch, Item, Lost, Records, Reset, StartAt, StopAt};
+use prost::Message as _;
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use crate::body::One;
+use crate::client::backoff::Backoff;
+use crate::client::connection::{Connection, Endpoint};
+use crate::client::error::{ServerError, SubscribeError};
+use crate::client::event::{ConnectionEvent, Events};
+use crate::proto::{self, subscribe_response, topic_start};
+use crate::wire::{Frame, read_batch};
+
+/// Sets up a [`Subscriber`]; made by [`Client::subscriber`](crate::Client::subscriber).
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SubscriberBuilder {
+    endpoint: Endpoint,
+    topics: Vec<Followed>,
+    request: proto::SubscribeRequest,
+    heartbeat: Duration,
+    events: Events,
+}
+
+/// How often an idle server is heard of.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+impl SubscriberBuilder {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        SubscriberBuilder {
+            endpoint,
+            topics: Vec::new(),
+            request: proto::SubscribeRequest::default(),
+            heartbeat: HEARTBEAT,
+            events: Events::default(),
+        }
+    }
+
+    /// Follows a topic for ever, from `start` on.
+    pub fn topic(self, name: &str, start: StartAt) -> Self {
+        self.topic_with(name, start, StopAt::Never)
+    }
+
+    /// Follows a topic from `start` to `stop`.
+    pub fn topic_with(mut self, name: &str, start: StartAt, stop: StopAt) -> Self {
+        self.topics.push(Followed {
+            name: Arc::from(name),
+            start,
+            stop,
+            place: None,
+            is_over: false,
+        });
+        self
+    }
+
+    /// The most records in one item; 0: the server's default.
+    pub fn max_batch_records(mut self, records: u32) -> Self {
+        self.request.max_batch_records = records;
+        self
+    }
+
+    /// The most bytes of records in one item, a larger single record apart; 0: the server's default, 256 KiB.
+    pub fn max_batch_bytes(mut self, bytes: u32) -> Self {
+        self.request.max_batch_bytes = bytes;
+        self
+    }
+
+    /// Lets the server wait until so many bytes are there, [`max_wait`](Self::max_wait) at the longest.
+    pub fn min_bytes(mut self, bytes: u32) -> Self {
+        self.request.min_bytes = bytes;
+        self
+    }
+
+    /// How long the server may keep records back for [`min_bytes`](Self::min_bytes). Default 0: not at all.
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.request.max_wait_us = u32::try_from(wait.as_micros()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// How often an idle server says that it is alive, 100 ms to 60 s. Default 2 s. After three times as long without a word
+    /// the connection counts as lost.
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.heartbeat = every.clamp(Duration::from_millis(100), Duration::from_secs(60));
+        self
+    }
+
+    /// What the server shows of this subscriber; at most 200 bytes.
+    pub fn label(mut self, label: &str) -> Self {
+        label.clone_into(&mut self.request.label);
+        self
+    }
+
+    /// Calls `listener` when the connection is lost, tried again and restored. It must not block.
+    pub fn on_connection_change(
+        mut self,
+        listener: impl Fn(&ConnectionEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.events = Events::new(listener);
+        self
+    }
+
+    /// Connects, and waits until the server follows every topic.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or refuses: a bad name, an unknown topic, an offset past the end, another epoch.
+    pub async fn build(self) -> Result<Subscriber, SubscribeError> {
+        let mut subscriber = Subscriber {
+            endpoint: self.endpoint,
+            topics: self.topics,
+            request: self.request,
+            silence: self.heartbeat * 3,
+            events: self.events,
+            session: None,
+            backoff: Backoff::default(),
+            retry_at: None,
+        };
+        subscriber.request.heartbeat_ms =
+            u32::try_from(self.heartbeat.as_millis()).unwrap_or(u32::MAX);
+        let connection = subscriber.endpoint.connect().await?;
+        let mut session = subscriber
+            .open(connection)
+            .await
+            .map_err(|status| ServerError::of(&status))?;
+        while subscriber.topics.iter().any(|topic| topic.place.is_none()) {
+            let message = session
+                .messages
+                .message()
+                .await
+                .map_err(|status| ServerError::of(&status))?;
+            let message = message
+                .ok_or_else(|| ServerError::protocol("the server ended the stream at once"))?;
+            if subscriber.take(message)?.is_some() {
+                return Err(ServerError::protocol(
+                    "the server sent an item before saying where it starts",
+                )
+                .into());
+            }
+        }
+        subscriber.session = Some(session);
+        Ok(subscriber)
+    }
+}
+
+/// One topic of a subscriber.
+#[derive(Debug, Clone)]
+struct Followed {
+    name: Arc<str>,
+    start: StartAt,
+    stop: StopAt,
+    /// The epoch and the first offset not yet given to the caller, once known.
+    place: Option<(Epoch, u64)>,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// Keeps the connection open.
+    _connection: Connection,
+    messages: Streaming<Bytes>,
+}
+
+/// Follows topics of a server: the same items, in the same order, as a
+/// [`Consumer`](footman_broker::Consumer) of the embedded broker gives.
+///
+/// When the connection breaks, the server shuts down or falls silent, it connects again, with growing pauses and for as long
+/// as it takes, and goes on where it stopped: no record is given twice or left out without an
+/// [`Item::Lost`]. A server that was restarted shows as [`Item::Reset`].
+///
+/// What is received and not yet asked for stays in the connection's windows, 8 MiB at most; a subscriber that is not polled is
+/// lapped or ended by the server, resumes when it is polled again, and is told what it lost.
+#[derive(Debug)]
+pub struct Subscriber {
+    endpoint: Endpoint,
+    topics: Vec<Followed>,
+    request: proto::SubscribeRequest,
+    silence: Duration,
+    events: Events,
+    session: Option<Session>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+impl Subscriber {
+    /// The next item; `None` when every topic has reached its stop.
+    ///
+    /// Waits for as long as it takes. Cancel-safe: a cancelled call has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// Only what trying again cannot help: the server refuses to go on (the topic is gone and is not created on use, say).
+    /// The same call can be made again later.
+    pub async fn next(&mut self) -> Result<Option<Item>, SubscribeError> {
+        while !self.is_finished() {
+            let Some(session) = &mut self.session else {
+                self.reconnect().await?;
+                continue;
+            };
+            match timeout(self.silence, session.messages.message()).await {
+                Ok(Ok(Some(message))) => match self.take(message) {
+                    Ok(Some(item)) => return Ok(Some(item)),
+                    Ok(None) => {}
+                    Err(error) => self.lost(error)?,
+                },
+                Ok(Ok(None)) => self.lost(ServerError::protocol("the server ended the stream"))?,
+                Ok(Err(status)) => self.lost(ServerError::of(&status))?,
+                Err(_) => {
+                    let message = format!("nothing heard for {:?}", self.silence);
+                    self.lost(ServerError::protocol(message))?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether every topic has reached its stop.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.topics.iter().all(|topic| topic.is_over)
+    }
+
+    /// For each topic its name, its epoch, and the first offset not yet given out.
+    pub fn positions(&self) -> impl Iterator<Item = (&Arc<str>, Epoch, u64)> {
+        self.topics.iter().filter_map(|topic| {
+            let (epoch, next_offset) = topic.place?;
+            Some((&topic.name, epoch, next_offset))
+        })
+    }
+
+    /// Gives up the session; an error that trying again cannot help is the caller's.
+    fn lost(&mut self, error: ServerError) -> Result<(), SubscribeError> {
+        self.session = None;
+        if !error.is_retryable() {
+            return Err(error.into());
+        }
+        self.retry(error.to_string(), error.retry_after);
+        Ok(())
+    }
+
+    fn retry(&mut self, message: String, retry_after: Option<Duration>) {
+        let retry_in = self.backoff.next().max(retry_after.unwrap_or_default());
+        self.retry_at = Some(Instant::now() + retry_in);
+        self.events
+            .tell(&ConnectionEvent::Lost { message, retry_in });
+    }
+
+    /// One attempt, when its time has come.
+    async fn reconnect(&mut self) -> Result<(), SubscribeError> {
+        if let Some(at) = self.retry_at {
+            sleep_until(at).await;
+        }
+        let connection = match self.endpoint.connect().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.retry(error.to_string(), None);
+                return Ok(());
+            }
+        };
+        let opened = timeout(self.silence, self.open(connection)).await;
+        match opened.unwrap_or_else(|_| Err(Status::unavailable("the server does not answer"))) {
+            Ok(session) => {
+                self.session = Some(session);
+                self.retry_at = None;
+                self.events.tell(&ConnectionEvent::Restored {
+                    attempts: self.backoff.attempts(),
+                });
+                Ok(())
+            }
+            Err(status) => self.lost(ServerError::of(&status)),
+        }
+    }
+
+    async fn open(&self, connection: Connection) -> Result<Session, Status> {
+        let topics = self
+            .topics
+            .iter()
+            .filter(|topic| !topic.is_over)
+            .map(Followed::request);
+        let request = proto::SubscribeRequest {
+            topics: topics.collect(),
+            ..self.request.clone()
+        };
+        let body = One::<false>(Some(Frame::Message(request.encode_to_vec().into())));
+        let messages = connection
+            .call("/footman.v1.Broker/Subscribe", body)
+            .await?;
+        Ok(Session {
+            _connection: connection,
+            messages,
+        })
+    }
+
+    /// Takes one response in; what is not for the caller gives `None`.
+    fn take(&mut self, message: Bytes) -> Result<Option<Item>, ServerError> {
+        match received(&message)? {
+            Received::Item(item) => {
+                let topic = followed(&mut self.topics, item.topic())?;
+                topic.advance(&item)?;
+                self.backoff.reset();
+                Ok(Some(item))
+            }
+            Received::Started(started) => {
+                let topic = followed(&mut self.topics, &started.topic)?;
+                topic.begin(&started)?;
+                Ok(None)
+            }
+            Received::Nothing => {
+                self.backoff.reset();
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn followed<'t>(topics: &'t mut [Followed], name: &str) -> Result<&'t mut Followed, ServerError> {
+    let topic = topics.iter_mut().find(|topic| *topic.name == *name);
+    topic.ok_or_else(|| {
+        ServerError::protocol(format!(
+            "the server sent topic {name:?}, which was not asked for"
+        ))
+    })
+}
+
+impl Followed {
+    /// From where to go on.
+    fn request(&self) -> proto::TopicStart {
+        let mut request = topic_start(&self.name, self.start, self.stop);
+        if let Some((epoch, next_offset)) = self.place {
+            let resume = proto::Resume {
+                epoch: epoch.into(),
+                next_offset,
+            };
+            request.start = Some(topic_start::Start::Resume(resume));
+            request.expected_epoch = 0;
+        }
+        request
+    }
+
+    /// The server says where it begins.
+    fn begin(&mut self, started: &proto::Started) -> Result<(), ServerError> {
+        if self.place.is_none() {
+            self.place = Some((epoch(started.epoch)?, started.next_offset));
+        }
+        if let Some(offset) = started.stop_offset {
+            // After a reconnect "the end" must mean what it meant at first.
+            self.stop = StopAt::Offset(offset);
+        }
+        Ok(())
+    }
+
+    /// Moves the place past an item, which must follow what came before.
+    fn advance(&mut self, item: &Item) -> Result<(), ServerError> {
+        let (at, next) = match item {
+            Item::Records(records) => (
+                Some((records.epoch(), records.base_offset())),
+                (records.epoch(), records.next_offset()),
+            ),
+            Item::Lost(lost) => (Some((lost.epoch, lost.from)), (lost.epoch, lost.to)),
+            Item::Reset(reset) => (None, (reset.new_epoch, reset.next_offset)),
+            Item::End(end) => (None, (end.epoch, end.next_offset)),
+            _ => return Ok(()),
+        };
+        if let (Some(at), Some(place)) = (at, self.place)
+            && at != place
+        {
+            let message = format!(
+                "topic {:?}: the server went on at offset {} of epoch {}, not at {} of {}",
+                self.name, at.1, at.0, place.1, place.0
+            );
+            return Err(ServerError::protocol(message));
+        }
+        self.place = Some(next);
+        self.is_over = matches!(
+            item,
+            Item::End(End {
+                reason: EndReason::Stopped,
+                ..
+            })
+        );
+        Ok(())
+    }
+}
+
+/// A topic's start and stop as a request has them.
+pub(crate) fn topic_start(name: &str, start: StartAt, stop: StopAt) -> proto::TopicStart {
+    use topic_start::{Start, Stop};
+    let mut expected_epoch = 0;
+    let start = match start {
+        StartAt::Earliest => Start::Earliest(true),
+        StartAt::Offset(offset) => Start::Offset(offset),
+        StartAt::OffsetIn { epoch, offset } => {
+            expected_epoch = epoch.into();
+            Start::Offset(offset)
+        }
+        StartAt::Timestamp(at) => Start::TimestampUs(at),
+        StartAt::Last(records) => Start::LastRecords(records),
+        StartAt::Resume { epoch, next_offset } => Start::Resume(proto::Resume {
+            epoch: epoch.into(),
+            next_offset,
+        }),
+        _ => Start::Latest(true),
+    };
+    let stop = match stop {
+        StopAt::End => Some(Stop::StopAtEnd(true)),
+        StopAt::Offset(offset) => Some(Stop::StopOffset(offset)),
+        _ => None,
+    };
+    proto::TopicStart {
+        topic: name.to_owned(),
+        start: Some(start),
+        expected_epoch,
+        stop,
+    }
+}
+
+/// What one response says.
+pub(crate) enum Received {
+    Item(Item),
+    Started(proto::Started),
+    /// A heartbeat, or the warning before an end that comes as a status.
+    Nothing,
+}
+
+/// Reads one `SubscribeResponse`; records stay where they are in the message.
+pub(crate) fn received(message: &Bytes) -> Result<Received, ServerError> {
+    let nonsense = |error: &dyn std::fmt::Display| {
+        ServerError::protocol(format!("a response makes no sense: {error}"))
+    };
+    if let Some(batch) = read_batch(message).map_err(|error| nonsense(&error))? {
+        let run = message.slice_ref(batch.run);
+        let epoch = epoch(batch.epoch)?;
+        let count = usize::try_from(batch.count).unwrap_or(usize::MAX);
+        let records =
+            Records::from_encoded(Arc::from(batch.topic), epoch, batch.base_offset, count, run)
+                .map_err(|error| nonsense(&error))?;
+        return Ok(Received::Item(Item::Records(records)));
+    }
+    let response =
+        proto::SubscribeResponse::decode(message.clone()).map_err(|error| nonsense(&error))?;
+    let item = match response.item {
+        Some(subscribe_response::Item::Lost(lost)) => {
+            let topic = Arc::from(lost.topic);
+            Item::Lost(Lost::new(
+                topic,
+                epoch(lost.epoch)?,
+                lost.from_offset,
+                lost.to_offset,
+            ))
+        }
+        Some(subscribe_response::Item::Reset(reset)) => Item::Reset(Reset::new(
+            Arc::from(reset.topic),
+            epoch(reset.old_epoch)?,
+            epoch(reset.new_epoch)?,
+            reset.next_offset,
+        )),
+        Some(subscribe_response::Item::End(end)) => {
+            let reason = match end.reason() {
+                proto::EndReason::Stopped => EndReason::Stopped,
+                proto::EndReason::Deleted | proto::EndReason::Unspecified => EndReason::Deleted,
+            };
+            Item::End(End::new(
+                Arc::from(end.topic),
+                epoch(end.epoch)?,
+                end.next_offset,
+                reason,
+            ))
+        }
+        Some(subscribe_response::Item::Started(started)) => return Ok(Received::Started(started)),
+        _ => return Ok(Received::Nothing),
+    };
+    Ok(Received::Item(item))
+}
+
+fn epoch(value: u64) -> Result<Epoch, ServerError> {
+    Epoch::try_from(value).map_err(|_| ServerError::protocol(format!("{value} is not an epoch")))
+}

@@ -1,0 +1,260 @@
+//! The server: an accept loop of its own over hyper's HTTP/2, and a drain that leaves nobody guessing.
+
+mod admin;
+mod calls;
+mod connection;
+mod convert;
+mod fetch;
+mod limits;
+mod produce;
+mod router;
+mod state;
+mod status;
+mod subscribe;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, SystemTime};
+
+use footman_broker::{Broker, BrokerOptions, InvalidOptions};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+pub use limits::Limits;
+
+use calls::Calls;
+use router::Router;
+use state::{Place, State};
+
+/// How a [`Server`] is set up.
+///
+/// ```
+/// use footman_broker_grpc::ServerOptions;
+///
+/// let mut options = ServerOptions::default();
+/// options.broker.auto_create = false;
+/// options.limits.max_connections = 64;
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// The broker behind it: topics, memory, defaults of topics.
+    pub broker: BrokerOptions,
+    /// What peers can make the server hold.
+    pub limits: Limits,
+    /// How long calls under way have to end after shutdown begins; then their connections are cut. Default 10 s.
+    pub drain_timeout: Duration,
+    /// How often an idle subscription that does not say otherwise gets a heartbeat. Default 5 s.
+    pub heartbeat: Duration,
+    /// How long a response stream may wait for its peer to read. Then a subscription lets go of its records and, should the peer
+    /// read again, ends with `STALLED` and the places to resume at; after twice as long the stream is reset. Default 10 s.
+    pub write_stall_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            broker: BrokerOptions::default(),
+            limits: Limits::default(),
+            drain_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(5),
+            write_stall_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Bind(#[source] io::Error),
+    /// The broker's options are out of range.
+    #[error("the broker's options: {0}")]
+    InvalidOptions(#[from] InvalidOptions),
+    /// A limit is out of range.
+    #[error("the limits: {0}")]
+    InvalidLimits(&'static str),
+    /// The descriptors built into the program are damaged: a bug.
+    #[error("the descriptors for reflection cannot be read")]
+    Descriptors,
+}
+
+/// A gRPC server around a broker, bound to its address.
+///
+/// It speaks gRPC over HTTP/2 with prior knowledge (no TLS): `footman.v1.Broker`, `footman.v1.Admin`,
+/// `grpc.health.v1.Health` and reflection. Connections are taken from [`bind`](Server::bind) on, and answered once
+/// [`serve`](Server::serve) runs. Dropping it closes the address.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    state: Arc<State>,
+    drain_timeout: Duration,
+    write_stall_timeout: Duration,
+}
+
+impl Server {
+    /// Makes a broker and listens on `addr`; port 0 takes a free one, see [`local_addr`](Server::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on, or an option or a limit is out of range.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn bind(
+        addr: impl ToSocketAddrs,
+        options: ServerOptions,
+    ) -> Result<Server, ServeError> {
+        options.limits.check()?;
+        if options.heartbeat.is_zero() || options.write_stall_timeout.is_zero() {
+            return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
+        }
+        let broker = Broker::new(options.broker)?;
+        let listener = TcpListener::bind(addr).await.map_err(ServeError::Bind)?;
+        let addr = listener.local_addr().map_err(ServeError::Bind)?;
+        let state = Arc::new(State {
+            broker,
+            calls: Calls::new(),
+            limits: options.limits,
+            heartbeat: options.heartbeat,
+            started: SystemTime::now(),
+            connections: AtomicUsize::new(0),
+            subscriptions: AtomicUsize::new(0),
+        });
+        Ok(Server {
+            listener,
+            addr,
+            state,
+            drain_timeout: options.drain_timeout,
+            write_stall_timeout: options.write_stall_timeout,
+        })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The broker behind it: what is appended here reaches remote subscribers, and the other way round.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.state.broker
+    }
+
+    /// Serves until `shutdown` resolves, then drains.
+    ///
+    /// Draining: no connection is taken and no record appended any more, health says `NOT_SERVING`, connections get GOAWAY, each
+    /// subscription gets what was appended up to then if it reads, then `going_away` with the places to resume at
+    /// and the status `UNAVAILABLE`. What has not ended after `drain_timeout` is cut.
+    ///
+    /// # Errors
+    ///
+    /// Only before serving; a server that serves goes on whatever its peers do.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let health = HealthReporter::new();
+        let router = Router::new(&self.state, health.clone())?;
+        for service in SERVICES {
+            health
+                .set_service_status(service, ServingStatus::Serving)
+                .await;
+        }
+        let mut chores = JoinSet::new();
+        let calls = Arc::clone(&self.state.calls);
+        let stall = self.write_stall_timeout;
+        chores.spawn(async move { calls.watch(stall).await });
+        let broker = self.state.broker.clone();
+        chores.spawn(async move { expire(&broker).await });
+
+        let (drain, draining) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, _)) => self.take(socket, &router, &draining, &mut connections),
+                    Err(error) => {
+                        // Out of descriptors, say: the peers that are there go on, the next may find room.
+                        tracing::warn!(%error, "cannot accept a connection");
+                        sleep(ACCEPT_RETRY).await;
+                    }
+                },
+            }
+        }
+
+        drop(self.listener);
+        for service in SERVICES {
+            health
+                .set_service_status(service, ServingStatus::NotServing)
+                .await;
+        }
+        self.state.calls.drain();
+        drain.send_replace(true);
+        let calm = async {
+            self.state.calls.drained().await;
+            for service in SERVICES {
+                // Ends those who watch it.
+                health.clone().clear_service_status(service).await;
+            }
+            while connections.join_next().await.is_some() {}
+        };
+        if timeout(self.drain_timeout, calm).await.is_err() {
+            tracing::warn!("calls were still under way when the drain's time was up: cut");
+        }
+        connections.shutdown().await;
+        Ok(())
+    }
+
+    fn take(
+        &self,
+        socket: TcpStream,
+        router: &Router,
+        draining: &watch::Receiver<bool>,
+        connections: &mut JoinSet<()>,
+    ) {
+        let Some(place) = Place::connection(&self.state) else {
+            tracing::warn!(
+                max = self.state.limits.max_connections,
+                "connection refused: too many"
+            );
+            return;
+        };
+        let state = Arc::clone(&self.state);
+        connections.spawn(connection::serve(
+            socket,
+            state,
+            router.clone(),
+            draining.clone(),
+            place,
+        ));
+    }
+}
+
+/// The names that health knows; the empty one is the server as a whole.
+const SERVICES: [&str; 3] = ["", "footman.v1.Broker", "footman.v1.Admin"];
+
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Lets records past their age go, also in topics that nobody touches.
+async fn expire(broker: &Broker) {
+    let mut seconds = interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        broker.expire();
+    }
+}

@@ -1,0 +1,208 @@
+//! From a request's path to the one who answers it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prost::Message as _;
+use tonic::Streaming;
+use tonic::body::Body;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tower::util::BoxCloneSyncService;
+use tower::{Service as _, ServiceExt as _};
+
+use crate::body::{MessageBody, One, Source};
+use crate::codec::RawDecoder;
+use crate::proto::admin_server::AdminServer;
+use crate::proto::{self, DESCRIPTORS};
+use crate::server::ServeError;
+use crate::server::admin::Admin;
+use crate::server::calls::{Call, Watched};
+use crate::server::fetch::fetch;
+use crate::server::produce::{Appender, ProduceStream, StreamEnds};
+use crate::server::state::State;
+use crate::server::status::Failure;
+use crate::server::subscribe::Subscription;
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type Reflection = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+/// The services of one server. Cheap to clone: each connection has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Router {
+    state: Arc<State>,
+    admin: AdminServer<Admin>,
+    health: HealthServer<HealthService>,
+    reflection: Reflection,
+    reflection_alpha: Reflection,
+}
+
+impl Router {
+    pub(crate) fn new(state: &Arc<State>, health: HealthReporter) -> Result<Self, ServeError> {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let v1 = reflection()
+            .build_v1()
+            .map_err(|_| ServeError::Descriptors)?;
+        let v1alpha = reflection()
+            .build_v1alpha()
+            .map_err(|_| ServeError::Descriptors)?;
+        Ok(Router {
+            state: Arc::clone(state),
+            admin: AdminServer::new(Admin(Arc::clone(state)))
+                .max_decoding_message_size(state.limits.max_request_bytes),
+            health: HealthServer::new(HealthService::from_health_reporter(health)),
+            reflection: BoxCloneSyncService::new(v1),
+            reflection_alpha: BoxCloneSyncService::new(v1alpha),
+        })
+    }
+
+    fn route(&self, request: Request<Incoming>) -> Answer {
+        let max_calls = self.state.limits.max_calls;
+        if self.state.calls.live() >= max_calls {
+            return refuse(&Failure::too_many_calls(max_calls));
+        }
+        if let Err(response) = check(&request) {
+            return Box::pin(std::future::ready(Ok(*response)));
+        }
+        let path = request.uri().path();
+        let service = path.rsplit_once('/').map_or("", |(service, _)| service);
+        match service {
+            "/footman.v1.Broker" => {
+                let Some(method) = BrokerMethod::of(path) else {
+                    return refuse(&Failure::unknown_method(path));
+                };
+                let state = Arc::clone(&self.state);
+                Box::pin(async move {
+                    let answer = method.call(state, request.into_body()).await;
+                    Ok(answer.unwrap_or_else(|failure| failure.into_status().into_http()))
+                })
+            }
+            "/footman.v1.Admin" => Box::pin(self.admin.clone().call(request)),
+            "/grpc.health.v1.Health" => Box::pin(self.health.clone().call(request)),
+            "/grpc.reflection.v1.ServerReflection" => {
+                Box::pin(self.reflection.clone().oneshot(request))
+            }
+            "/grpc.reflection.v1alpha.ServerReflection" => {
+                Box::pin(self.reflection_alpha.clone().oneshot(request))
+            }
+            _ => refuse(&Failure::unknown_method(path)),
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Router {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        self.route(request)
+    }
+}
+
+fn refuse(failure: &Failure) -> Answer {
+    Box::pin(std::future::ready(Ok(failure
+        .clone()
+        .into_status()
+        .into_http())))
+}
+
+/// Whether the request is gRPC at all, in a form that is read here.
+fn check<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    let is_grpc =
+        header(CONTENT_TYPE.as_str()).is_some_and(|it| it.starts_with(b"application/grpc"));
+    if request.method() != Method::POST || !is_grpc {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Box::new(response));
+    }
+    match header("grpc-encoding") {
+        None | Some(b"identity") => Ok(()),
+        Some(_) => {
+            let mut response: Response<Body> = Failure::compression().into_status().into_http();
+            response
+                .headers_mut()
+                .insert("grpc-accept-encoding", HeaderValue::from_static("identity"));
+            Err(Box::new(response))
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum BrokerMethod {
+    Produce,
+    ProduceBatch,
+    Subscribe,
+    Fetch,
+}
+
+impl BrokerMethod {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/footman.v1.Broker/Produce" => Some(BrokerMethod::Produce),
+            "/footman.v1.Broker/ProduceBatch" => Some(BrokerMethod::ProduceBatch),
+            "/footman.v1.Broker/Subscribe" => Some(BrokerMethod::Subscribe),
+            "/footman.v1.Broker/Fetch" => Some(BrokerMethod::Fetch),
+            _ => None,
+        }
+    }
+
+    async fn call(self, state: Arc<State>, body: Incoming) -> Result<Response<Body>, Failure> {
+        let max = state.limits.max_request_bytes;
+        let mut messages = Streaming::new_request(RawDecoder, body, None, Some(max));
+        match self {
+            BrokerMethod::Produce => {
+                if let Some(call) = Call::current() {
+                    call.enrol(None);
+                }
+                Ok(respond(ProduceStream::new(messages, state)))
+            }
+            BrokerMethod::ProduceBatch => {
+                let message = only(&mut messages, max).await?;
+                let appended = Appender::new(state).append(&message);
+                let (_, answer) = appended.map_err(|StreamEnds(failure)| failure)?;
+                Ok(respond(One::<true>(Some(answer?))))
+            }
+            BrokerMethod::Subscribe => {
+                let request = only(&mut messages, max).await?;
+                let request = proto::SubscribeRequest::decode(request)?;
+                Ok(respond(Subscription::open(&state, request)?))
+            }
+            BrokerMethod::Fetch => {
+                let request = only(&mut messages, max).await?;
+                let request = proto::FetchRequest::decode(request)?;
+                Ok(respond(One::<true>(Some(fetch(&state, request).await?))))
+            }
+        }
+    }
+}
+
+/// The one message of a call that has one.
+async fn only(messages: &mut Streaming<Bytes>, max: usize) -> Result<Bytes, Failure> {
+    match messages.message().await {
+        Ok(Some(message)) => Ok(message),
+        Ok(None) => Err(Failure::invalid_request(
+            "the call has no message: send one",
+        )),
+        Err(status) => Err(Failure::unreadable(&status, max)),
+    }
+}
+
+fn respond(source: impl Source) -> Response<Body> {
+    let mut response = Response::new(Body::new(MessageBody::new(Watched::new(source))));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
