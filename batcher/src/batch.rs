@@ -191,6 +191,32 @@ impl Assembly {
         }
     }
 
+    /// Adds `items` items without weight at once. The caller keeps to [`room`](Self::room).
+    pub(crate) fn add_weightless(
+        &mut self,
+        items: usize,
+        now: impl FnOnce() -> Instant,
+    ) -> Verdict {
+        debug_assert!(
+            items > 0 && items <= self.room(),
+            "more items than the batch has room for"
+        );
+        if self.items == 0 {
+            self.deadline = now().checked_add(self.limits.linger);
+        }
+        self.items += items;
+        if self.items >= self.limits.max_items {
+            Verdict::Close
+        } else {
+            Verdict::Open
+        }
+    }
+
+    /// How many more weightless items the batch takes.
+    pub(crate) fn room(&self) -> usize {
+        self.limits.max_items.max(1) - self.items
+    }
+
     /// When the batch must close, or `None` while it is empty or if its linger never ends.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {

@@ -1,8 +1,37 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod async_batcher;
+#[cfg(feature = "tokio")]
+mod async_core;
 mod batch;
+mod batcher;
+mod builder;
+mod core;
+mod counters;
+mod crew;
 mod error;
+mod failure;
+mod processor;
+mod queue;
+mod sync;
+mod ticket;
+#[cfg(feature = "tokio")]
+mod timer;
+mod timer_slack;
+mod worker;
 
+#[cfg(feature = "tokio")]
+pub use async_batcher::{AsyncBatcher, BatchFuture};
 pub use batch::{Assembly, BatchLimits, Verdict};
-pub use error::InvalidOptions;
+pub use batcher::Batcher;
+pub use builder::Builder;
+pub use counters::{Counters, StopReport};
+pub use error::{
+    EnqueueManyError, EnqueueTimeoutError, FlushError, InvalidOptions, StartError, Stopped,
+    SubmitError, TryEnqueueError,
+};
+pub use failure::{BatchFailure, Failed, FailureCause, OnFailure, RetryPolicy};
+pub use processor::{Batch, Replies};
+pub use ticket::Ticket;

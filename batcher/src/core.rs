@@ -1,0 +1,688 @@
+//! The queue behind its lock, and everybody who waits for it: workers, enqueuers, flushes, stops.
+//!
+//! Both fronts share it. A thread waits on a condvar, a task leaves its waker; whoever makes the
+//! thing happen that they wait for calls them, after the lock, and only if somebody waits.
+//!
+//! # Invariants
+//!
+//! - **C1** A decision (take the item in, hand out a batch, stop) and the check it rests on happen
+//!   under one lock: nothing is accepted after a stop, and a stop sees all that was accepted.
+//! - **C2** A worker that goes idle has looked for work under the same lock, and whoever brings
+//!   work afterwards calls an idle worker, unless one is already on its way to look.
+//! - **C3** A called worker that finds more work than it takes calls the next one.
+//! - **C4** While the nearest deadline lies in the future and no worker is busy, one idle worker
+//!   is armed for it (or for an earlier one, after which it looks again).
+//! - **C5** User code (weigher, key, iterator, processor, handler, waker, `Drop` of an item) never
+//!   runs under the lock.
+
+use std::hash::RandomState;
+use std::time::Instant;
+
+use crate::counters::{Counters, StopReport};
+use crate::crew::{Call, Calls, Crew, Waiters};
+use crate::error::{EnqueueManyError, FlushError, SubmitError, TryEnqueueError};
+use crate::queue::{Hand, Mode, Offered, Queue, Settled, Take};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, wait};
+use crate::ticket::Ticket;
+
+/// Items moved under one lock by `enqueue_many`: bounds the critical section.
+const CHUNK: usize = 256;
+
+pub(crate) type Weigher<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
+pub(crate) type KeyHash<T> = Box<dyn Fn(&T, &RandomState) -> u64 + Send + Sync>;
+
+/// Where an item goes and what it weighs: decided before the lock is taken.
+pub(crate) struct Placement<T> {
+    pub(crate) weigher: Option<Weigher<T>>,
+    pub(crate) key: Option<(KeyHash<T>, RandomState)>,
+    pub(crate) lanes: usize,
+}
+
+impl<T> Placement<T> {
+    #[inline]
+    pub(crate) fn of(&self, item: &T) -> (usize, usize) {
+        let bytes = self.weigher.as_ref().map_or(0, |weigh| weigh(item));
+        let lane = match &self.key {
+            None => 0,
+            Some((hash, state)) => (hash(item, state) % self.lanes as u64) as usize,
+        };
+        (bytes, lane)
+    }
+
+    const fn is_trivial(&self) -> bool {
+        self.weigher.is_none() && self.key.is_none()
+    }
+}
+
+pub(crate) struct Core<T, R> {
+    state: Mutex<State<T, R>>,
+    /// A closed batch waits: lets a spinning worker look without the lock. Only a hint.
+    ready: AtomicBool,
+    /// The queue was found full and has no ample room yet: lets an enqueuer spin. Only a hint.
+    full: AtomicBool,
+    /// Idle workers sleep here.
+    work: Condvar,
+    /// Enqueuers sleep here while the queue is full.
+    room: Condvar,
+    /// Flushes and stops sleep here.
+    done: Condvar,
+    pub(crate) placement: Placement<T>,
+}
+
+pub(crate) struct State<T, R> {
+    pub(crate) queue: Queue<T, R>,
+    pub(crate) crew: Crew,
+    /// Threads asleep on `room`, and tasks waiting for the same, oldest first.
+    room_threads: usize,
+    pub(crate) room_tasks: Waiters,
+    /// The same for `done`.
+    done_threads: usize,
+    pub(crate) done_tasks: Waiters,
+}
+
+impl<T, R> State<T, R> {
+    /// After items were taken in: whether a worker has to know (C2, C4).
+    #[inline]
+    fn call_for(&mut self, offered: Offered, lane: usize) -> Call {
+        if self.wants_worker(offered, lane) {
+            self.crew.call()
+        } else {
+            Call::Nobody
+        }
+    }
+
+    #[inline]
+    fn wants_worker(&self, offered: Offered, lane: usize) -> bool {
+        self.queue.lane_is_free(lane)
+            && (offered.closed
+                || offered.first
+                    && (self.queue.wants_open_at_once()
+                        || !self.crew.is_armed_for(self.queue.open_deadline(lane))))
+    }
+
+    /// The queue was found full: a batch under assembly that holds it up is wanted at once.
+    pub(crate) fn press(&mut self) -> Call {
+        self.queue.pressed = true;
+        if self.queue.has_work() {
+            Call::Nobody
+        } else {
+            self.crew.call()
+        }
+    }
+
+    /// After a worker took a batch: whether another one has to look (C3, C4).
+    pub(crate) fn call_after_take(&mut self) -> Calls {
+        let mut calls = self.call_for_room();
+        let nearest = self.queue.nearest_deadline();
+        if self.queue.has_work() || !self.crew.is_armed_for(nearest) {
+            calls.worker = self.crew.call();
+        }
+        calls
+    }
+
+    /// After items left the queue: whether enqueuers that wait can go on.
+    pub(crate) fn call_for_room(&mut self) -> Calls {
+        let mut calls = Calls::default();
+        if self.queue.pressed && self.queue.has_ample_room() {
+            calls.room = self.room_threads > 0;
+            calls.tasks = self.room_tasks.pop(self.queue.room());
+            // Tasks that are left out are called when those that come now have made room again.
+            self.queue.pressed = !self.room_tasks.is_empty();
+        }
+        calls
+    }
+
+    fn call_everybody(&mut self) -> Calls {
+        let mut tasks = self.crew.call_all_tasks();
+        tasks.append(&mut self.room_tasks.pop(usize::MAX));
+        tasks.append(&mut self.done_tasks.pop(usize::MAX));
+        Calls {
+            worker: Call::Nobody,
+            all_workers: self.crew.idle > 0,
+            room: self.room_threads > 0,
+            done: self.done_threads > 0,
+            tasks,
+        }
+    }
+
+    /// Takes a batch back. Flushes that wait are called if it was the last of an epoch.
+    pub(crate) fn settle(&mut self, settled: Settled<T, R>) -> Calls {
+        let mut calls = Calls::default();
+        if self.queue.settle(settled) {
+            calls.done = self.done_threads > 0;
+            calls.tasks = self.done_tasks.pop(usize::MAX);
+        }
+        calls
+    }
+}
+
+/// Why an enqueuer that waited for room goes without.
+pub(crate) enum NoRoom {
+    Timeout,
+    Stopped,
+}
+
+impl<T, R> Core<T, R> {
+    pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue,
+                crew: Crew::default(),
+                room_threads: 0,
+                room_tasks: Waiters::default(),
+                done_threads: 0,
+                done_tasks: Waiters::default(),
+            }),
+            ready: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            done: Condvar::new(),
+            placement,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
+        lock(&self.state)
+    }
+
+    /// Releases the lock, then wakes one worker.
+    #[inline]
+    pub(crate) fn release(&self, state: MutexGuard<'_, State<T, R>>, call: Call) {
+        self.hint(&state);
+        drop(state);
+        match call {
+            Call::Nobody => {}
+            Call::Thread => self.work.notify_one(),
+            Call::Task(waker) => waker.wake(),
+        }
+    }
+
+    /// Releases the lock, then wakes.
+    pub(crate) fn release_to_all(&self, state: MutexGuard<'_, State<T, R>>, calls: Calls) {
+        self.release(state, calls.worker);
+        if calls.all_workers {
+            self.work.notify_all();
+        }
+        if calls.room {
+            self.room.notify_all();
+        }
+        if calls.done {
+            self.done.notify_all();
+        }
+        for waker in calls.tasks {
+            waker.wake();
+        }
+    }
+
+    #[inline]
+    fn hint(&self, state: &State<T, R>) {
+        // Relaxed: the hints only end a spin; every decision is made under the lock.
+        self.ready.store(state.queue.has_work(), Ordering::Relaxed);
+        self.full.store(state.queue.pressed, Ordering::Relaxed);
+    }
+
+    // Enqueuing
+
+    #[inline]
+    pub(crate) fn try_enqueue(&self, item: T) -> Result<(), TryEnqueueError<T>> {
+        let (bytes, lane) = self.placement.of(&item);
+        let mut state = self.lock();
+        if state.queue.mode != Mode::Running || state.queue.room() == 0 {
+            return Err(self.refuse(state, item));
+        }
+        let offered = state.queue.offer(item, bytes, lane, Instant::now);
+        if offered.closed || offered.first {
+            let call = state.call_for(offered, lane);
+            self.release(state, call);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn try_submit(&self, item: T) -> Result<Ticket<R>, TryEnqueueError<T>> {
+        let (bytes, lane) = self.placement.of(&item);
+        let mut state = self.lock();
+        if state.queue.mode != Mode::Running || state.queue.room() == 0 {
+            return Err(self.refuse(state, item));
+        }
+        let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
+        let call = state.call_for(offered, lane);
+        self.release(state, call);
+        Ok(ticket)
+    }
+
+    #[cold]
+    fn refuse(&self, mut state: MutexGuard<'_, State<T, R>>, item: T) -> TryEnqueueError<T> {
+        if state.queue.mode != Mode::Running {
+            state.queue.counters.refused_stopped += 1;
+            return TryEnqueueError::Stopped(item);
+        }
+        state.queue.counters.refused_full += 1;
+        let call = state.press();
+        self.release(state, call);
+        TryEnqueueError::Full(item)
+    }
+
+    /// Takes the item in; if the queue is full, the oldest one that waits makes room.
+    pub(crate) fn enqueue_or_evict(&self, item: T) -> Result<Option<T>, TryEnqueueError<T>> {
+        let (bytes, lane) = self.placement.of(&item);
+        let mut state = self.lock();
+        if state.queue.mode != Mode::Running {
+            return Err(self.refuse(state, item));
+        }
+        let evicted = if state.queue.room() > 0 {
+            None
+        } else {
+            state.queue.evict()
+        };
+        if state.queue.room() == 0 {
+            return Err(self.refuse(state, item));
+        }
+        let offered = state.queue.offer(item, bytes, lane, Instant::now);
+        let call = state.call_for(offered, lane);
+        self.release(state, call);
+        Ok(evicted.map(|(evicted, ticket)| {
+            if let Some(ticket) = ticket {
+                ticket.refuse(&SubmitError::Evicted);
+            }
+            evicted
+        }))
+    }
+
+    pub(crate) fn enqueue_until(&self, item: T, until: Option<Instant>) -> Result<(), (T, NoRoom)> {
+        let placed = self.placement.of(&item);
+        let mut item = Some(item);
+        self.with_room(until, |state| insert(state, &mut item, placed))
+            .map_err(|reason| {
+                (
+                    item.expect("an item that was not inserted is still here"),
+                    reason,
+                )
+            })
+    }
+
+    pub(crate) fn submit_until(
+        &self,
+        item: T,
+        until: Option<Instant>,
+    ) -> Result<Ticket<R>, (T, NoRoom)> {
+        let placed = self.placement.of(&item);
+        let mut item = Some(item);
+        self.with_room(until, |state| insert_ticketed(state, &mut item, placed))
+            .map_err(|reason| {
+                (
+                    item.expect("an item that was not inserted is still here"),
+                    reason,
+                )
+            })
+    }
+
+    /// Takes in all items that `pull` fills the chunk with, sleeping while the queue is full.
+    pub(crate) fn enqueue_many(
+        &self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<usize, EnqueueManyError<T>> {
+        let mut items = items.into_iter();
+        let mut chunk = Chunk::default();
+        let mut accepted = 0;
+        loop {
+            chunk.fill(&mut items, &self.placement);
+            let count = chunk.items.len();
+            if count == 0 {
+                return Ok(accepted);
+            }
+            if self.with_room(None, |state| chunk.insert(state)).is_err() {
+                accepted += count - chunk.items.len();
+                return Err(EnqueueManyError {
+                    accepted,
+                    refused: chunk.items,
+                });
+            }
+            accepted += count;
+        }
+    }
+
+    /// Calls `insert` whenever the queue takes items and has room, until it is done; sleeps while
+    /// there is none.
+    #[inline]
+    fn with_room<O>(
+        &self,
+        until: Option<Instant>,
+        mut insert: impl FnMut(&mut State<T, R>) -> (Call, Option<O>),
+    ) -> Result<O, NoRoom> {
+        let mut state = self.lock();
+        let mut spun = cfg!(loom);
+        let mut called = false;
+        loop {
+            if state.queue.mode != Mode::Running {
+                state.queue.counters.refused_stopped += 1;
+                return Err(NoRoom::Stopped);
+            }
+            if state.queue.room() > 0 {
+                let (call, done) = insert(&mut state);
+                if let Some(done) = done {
+                    self.release(state, call);
+                    return Ok(done);
+                }
+                if !matches!(call, Call::Nobody) {
+                    self.release(state, call);
+                    state = self.lock();
+                    continue;
+                }
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                state.queue.counters.refused_full += 1;
+                return Err(NoRoom::Timeout);
+            }
+            state.queue.pressed = true;
+            if !called {
+                // One call is enough: the worker that comes sees that the queue is pressed.
+                called = true;
+                let call = state.press();
+                if !spun || !matches!(call, Call::Nobody) {
+                    self.release(state, call);
+                    if !std::mem::replace(&mut spun, true) {
+                        spin_while(|| self.full.load(Ordering::Relaxed));
+                    }
+                    state = self.lock();
+                    continue;
+                }
+            }
+            self.hint(&state);
+            state.room_threads += 1;
+            state = wait(&self.room, state, until);
+            state.room_threads -= 1;
+            called = false;
+        }
+    }
+
+    // Flushing and stopping
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.lock().queue.snapshot()
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Counters)) {
+        count(&mut self.lock().queue.counters);
+    }
+
+    /// Closes what is under assembly; the epoch to wait for.
+    pub(crate) fn begin_flush(&self) -> u64 {
+        let mut state = self.lock();
+        let epoch = state.queue.flush();
+        let call = if state.queue.has_work() {
+            state.crew.call()
+        } else {
+            Call::Nobody
+        };
+        self.release(state, call);
+        epoch
+    }
+
+    pub(crate) fn flush(&self, until: Option<Instant>) -> Result<(), FlushError> {
+        let epoch = self.begin_flush();
+        let mut state = self.lock();
+        loop {
+            if let Some(end) = state.flush_end(epoch) {
+                return end;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(FlushError::Timeout);
+            }
+            state = self.sleep_until_done(state, until);
+        }
+    }
+
+    fn sleep_until_done<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T, R>>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State<T, R>> {
+        state.done_threads += 1;
+        let mut state = wait(&self.done, state, until);
+        state.done_threads -= 1;
+        state
+    }
+
+    #[cfg(feature = "tokio")]
+    /// Refuses items from now on and calls the workers off. What is queued stays for `report`.
+    pub(crate) fn halt(&self) {
+        let mut state = self.lock();
+        state.queue.mode = Mode::Stopped;
+        let calls = state.call_everybody();
+        self.release_to_all(state, calls);
+    }
+
+    /// Refuses items from now on, and takes out all that is in no worker's hands.
+    pub(crate) fn stop_now(&self) -> Vec<T> {
+        let mut state = self.lock();
+        let returned = state.queue.take_all();
+        let calls = state.call_everybody();
+        self.release_to_all(state, calls);
+        // Dropping the tickets tells their holders.
+        returned.items
+    }
+
+    /// Refuses items from now on; the workers process what is there and end.
+    pub(crate) fn drain(&self) {
+        let mut state = self.lock();
+        state.queue.mode = state.queue.mode.max(Mode::Draining);
+        let calls = state.call_everybody();
+        self.release_to_all(state, calls);
+    }
+
+    /// Sleeps until every worker has ended.
+    pub(crate) fn join(&self, until: Option<Instant>) {
+        let mut state = self.lock();
+        while state.crew.alive > 0 && until.is_none_or(|until| Instant::now() < until) {
+            state = self.sleep_until_done(state, until);
+        }
+    }
+
+    /// Stops for good and reports. `items` were taken out before.
+    pub(crate) fn report(&self, mut items: Vec<T>) -> StopReport<T> {
+        items.append(&mut self.stop_now());
+        let counters = self.counters();
+        StopReport {
+            accepted: counters.accepted,
+            processed: counters.processed,
+            failed: counters.failed,
+            evicted: counters.evicted,
+            abandoned: counters.returned + counters.in_process,
+            still_running: counters.in_process,
+            unprocessed: items,
+        }
+    }
+
+    // Working
+
+    /// Announces `workers` workers, before they start.
+    pub(crate) fn hire(&self, workers: usize) {
+        self.lock().crew.alive += workers;
+    }
+
+    /// A worker has ended, or did not start. If it was the last one and nobody stopped the
+    /// batcher (a runtime that was shut down), nothing is taken in any more: what is queued waits
+    /// for a stop to return it, and tickets hear of it now.
+    pub(crate) fn leave(&self) {
+        let mut state = self.lock();
+        state.crew.alive -= 1;
+        if state.crew.alive > 0 {
+            // Others that slept while this one drained the queue end too.
+            let calls = if state.queue.is_drained() {
+                state.call_everybody()
+            } else {
+                Calls {
+                    worker: state.crew.call(),
+                    ..Calls::default()
+                }
+            };
+            return self.release_to_all(state, calls);
+        }
+        let mut orphans = Vec::new();
+        if state.queue.mode != Mode::Stopped {
+            state.queue.mode = Mode::Stopped;
+            orphans = state.queue.take_tickets();
+        }
+        let calls = state.call_everybody();
+        self.release_to_all(state, calls);
+        drop(orphans);
+    }
+
+    /// Takes back the last batch and sleeps until there is the next one. `None`: no more work.
+    pub(crate) fn next(&self, settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
+        let mut state = self.lock();
+        let mut calls = settled.map_or_else(Calls::default, |settled| state.settle(settled));
+        let mut spun = cfg!(loom);
+        loop {
+            match state.queue.take(Instant::now) {
+                Take::Batch(hand) => {
+                    calls.merge(state.call_after_take());
+                    self.release_to_all(state, calls);
+                    return Some(hand);
+                }
+                Take::Exit => {
+                    self.release_to_all(state, calls);
+                    return None;
+                }
+                Take::Wait(until) => {
+                    calls.merge(state.call_for_room());
+                    let spin = !spun && !state.crew.spinning;
+                    if spin || !calls.is_empty() {
+                        spun = true;
+                        state.crew.spinning |= spin;
+                        self.release_to_all(state, std::mem::take(&mut calls));
+                        if spin {
+                            spin_while(|| !self.ready.load(Ordering::Relaxed));
+                        }
+                        state = self.lock();
+                        state.crew.spinning &= !spin;
+                    } else {
+                        state = self.sleep_until_called(state, until);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sleep_until_called<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T, R>>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State<T, R>> {
+        // C4: one armed sleeper is enough.
+        let until = until.filter(|_| !state.crew.is_armed_for(until));
+        if until.is_some() {
+            state.crew.armed = until;
+        }
+        state.crew.idle += 1;
+        let mut state = wait(&self.work, state, until);
+        state.crew.idle -= 1;
+        state.crew.called = state.crew.called.saturating_sub(1);
+        if until.is_some() && state.crew.armed == until {
+            state.crew.armed = None;
+        }
+        state
+    }
+}
+
+impl<T, R> State<T, R> {
+    /// Whether the flush that waits for this epoch is over, and how.
+    pub(crate) fn flush_end(&self, epoch: u64) -> Option<Result<(), FlushError>> {
+        if self.queue.is_flushed(epoch) {
+            // A stop ends batches by giving them back.
+            let stopped = self.queue.mode == Mode::Stopped && self.queue.counters.returned > 0;
+            return Some(if stopped {
+                Err(FlushError::Stopped)
+            } else {
+                Ok(())
+            });
+        }
+        (self.crew.alive == 0).then_some(Err(FlushError::Stopped))
+    }
+}
+
+/// Spins, then yields, for a few microseconds at most: cheaper than a sleep if what is waited for
+/// comes at once.
+fn spin_while(condition: impl Fn() -> bool) {
+    let backoff = crossbeam_utils::Backoff::new();
+    while !backoff.is_completed() && condition() {
+        backoff.snooze();
+    }
+}
+
+pub(crate) fn insert<T, R>(
+    state: &mut State<T, R>,
+    item: &mut Option<T>,
+    (bytes, lane): (usize, usize),
+) -> (Call, Option<()>) {
+    let Some(item) = item.take() else {
+        return (Call::Nobody, Some(()));
+    };
+    let offered = state.queue.offer(item, bytes, lane, Instant::now);
+    (state.call_for(offered, lane), Some(()))
+}
+
+pub(crate) fn insert_ticketed<T, R>(
+    state: &mut State<T, R>,
+    item: &mut Option<T>,
+    (bytes, lane): (usize, usize),
+) -> (Call, Option<Ticket<R>>) {
+    let Some(item) = item.take() else {
+        return (Call::Nobody, None);
+    };
+    let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
+    (state.call_for(offered, lane), Some(ticket))
+}
+
+/// Items pulled out of an iterator and placed, so that neither happens under the lock.
+pub(crate) struct Chunk<T> {
+    pub(crate) items: Vec<T>,
+    /// The placement of each, in order; empty if all weigh nothing and go to lane 0.
+    placed: Vec<(usize, usize)>,
+}
+
+impl<T> Default for Chunk<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            placed: Vec::new(),
+        }
+    }
+}
+
+impl<T> Chunk<T> {
+    pub(crate) fn fill(&mut self, items: &mut impl Iterator<Item = T>, placement: &Placement<T>) {
+        if self.items.capacity() == 0 {
+            self.items.reserve(items.size_hint().0.min(CHUNK));
+        }
+        self.items.extend(items.take(CHUNK));
+        if !placement.is_trivial() {
+            self.placed.clear();
+            self.placed
+                .extend(self.items.iter().map(|item| placement.of(item)));
+        }
+    }
+
+    /// Inserts from the front what there is room for; done if that was all.
+    pub(crate) fn insert<R>(&mut self, state: &mut State<T, R>) -> (Call, Option<()>) {
+        let queue = &mut state.queue;
+        let call = if self.placed.is_empty() {
+            let offered = queue.offer_many(&mut self.items, Instant::now);
+            state.call_for(offered, 0)
+        } else {
+            let count = queue.room().min(self.items.len());
+            let mut wanted = false;
+            for (item, (bytes, lane)) in self.items.drain(..count).zip(self.placed.drain(..count)) {
+                let offered = state.queue.offer(item, bytes, lane, Instant::now);
+                wanted |= state.wants_worker(offered, lane);
+            }
+            if wanted {
+                state.crew.call()
+            } else {
+                Call::Nobody
+            }
+        };
+        (call, self.items.is_empty().then_some(()))
+    }
+}

@@ -1,0 +1,240 @@
+//! What a submitted item became: one slot of results per batch, a ticket per item.
+//!
+//! A batch makes its [`Completion`] when the first item is submitted to it; a [`Ticket`] is a
+//! reference to it and a position. Whatever ends the batch settles a range of positions: its
+//! replies, its failure, or that it was evicted or given back. [`Tickets`] is the batch's side: if
+//! it is dropped, for whatever reason, every ticket not yet settled hears [`SubmitError::Stopped`],
+//! so no caller waits for ever.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::error::SubmitError;
+use crate::sync::{Condvar, Mutex, lock, wait};
+
+/// The results of one batch, by position.
+struct Completion<R> {
+    board: Mutex<Board<R>>,
+    settled: Condvar,
+}
+
+struct Board<R> {
+    /// Grows to the highest position anybody asked for or settled.
+    slots: Vec<Slot<R>>,
+    /// Threads asleep on `settled`: nobody is notified when there is none.
+    sleepers: usize,
+}
+
+enum Slot<R> {
+    Waiting(Option<Waker>),
+    Settled(Result<R, SubmitError>),
+    Collected,
+}
+
+impl<R> Board<R> {
+    fn slot(&mut self, position: usize) -> &mut Slot<R> {
+        if self.slots.len() <= position {
+            self.slots.resize_with(position + 1, || Slot::Waiting(None));
+        }
+        &mut self.slots[position]
+    }
+
+    /// The result, once; `None` while there is none.
+    fn collect(&mut self, position: usize) -> Option<Result<R, SubmitError>> {
+        let slot = self.slot(position);
+        match slot {
+            Slot::Waiting(_) => None,
+            Slot::Collected => panic!("a ticket was polled after it had given its result"),
+            Slot::Settled(_) => match std::mem::replace(slot, Slot::Collected) {
+                Slot::Settled(result) => Some(result),
+                Slot::Waiting(_) | Slot::Collected => None,
+            },
+        }
+    }
+}
+
+/// The batch's side: the positions that it still owes a result.
+pub(crate) struct Tickets<R> {
+    completion: Arc<Completion<R>>,
+    owed: Range<usize>,
+}
+
+impl<R> Tickets<R> {
+    pub(crate) fn new() -> Self {
+        let board = Board {
+            slots: Vec::new(),
+            sleepers: 0,
+        };
+        let completion = Completion {
+            board: Mutex::new(board),
+            settled: Condvar::new(),
+        };
+        Self {
+            completion: Arc::new(completion),
+            owed: 0..0,
+        }
+    }
+
+    /// A ticket for the item at `position`, which is higher than any before.
+    pub(crate) fn issue(&mut self, position: usize) -> Ticket<R> {
+        self.owed.end = position + 1;
+        Ticket {
+            completion: Arc::clone(&self.completion),
+            position,
+        }
+    }
+
+    /// Splits off the positions from `at` items on (counted from this part's first item).
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        let middle = self.owed.start.saturating_add(at).min(self.owed.end);
+        let rest = middle..self.owed.end;
+        self.owed.end = middle;
+        Self {
+            completion: Arc::clone(&self.completion),
+            owed: rest,
+        }
+    }
+
+    /// Splits off the oldest item's position.
+    pub(crate) fn split_first(&mut self) -> Self {
+        let middle = self.owed.end.min(self.owed.start + 1);
+        let first = self.owed.start..middle;
+        self.owed.start = middle.max(self.owed.start);
+        Self {
+            completion: Arc::clone(&self.completion),
+            owed: first,
+        }
+    }
+
+    /// Gives every item its reply. Items past the replies' end hear that they were not answered.
+    pub(crate) fn reply(mut self, replies: impl IntoIterator<Item = R>) {
+        let owed = std::mem::take(&mut self.owed);
+        let mut replies = replies.into_iter();
+        self.settle_range(owed, || replies.next().ok_or(SubmitError::Stopped));
+    }
+
+    /// Tells every ticket the same error.
+    pub(crate) fn refuse(mut self, error: &SubmitError) {
+        let owed = std::mem::take(&mut self.owed);
+        self.settle_range(owed, || Err(error.clone()));
+    }
+
+    fn settle_range(
+        &self,
+        range: Range<usize>,
+        mut result: impl FnMut() -> Result<R, SubmitError>,
+    ) {
+        if range.is_empty() {
+            return;
+        }
+        let mut wakers = Vec::new();
+        let mut board = lock(&self.completion.board);
+        for position in range {
+            let slot = board.slot(position);
+            if let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Settled(result())) {
+                wakers.extend(waker);
+            }
+        }
+        let sleepers = board.sleepers;
+        drop(board);
+        if sleepers > 0 {
+            self.completion.settled.notify_all();
+        }
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+impl<R> Drop for Tickets<R> {
+    fn drop(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        self.settle_range(owed, || Err(SubmitError::Stopped));
+    }
+}
+
+/// The result to come of one submitted item.
+///
+/// It is a future (of any runtime, or none), and a thread can [`wait`](Self::wait) for it. Dropping
+/// it changes nothing for the item: it is processed all the same.
+///
+/// # Panics
+///
+/// Polling it again after it was ready panics.
+#[must_use = "a ticket is how the item's result is heard; use `enqueue` if it does not matter"]
+pub struct Ticket<R> {
+    completion: Arc<Completion<R>>,
+    position: usize,
+}
+
+impl<R> Ticket<R> {
+    /// Blocks until the item's batch is done.
+    ///
+    /// # Errors
+    ///
+    /// As told by [`SubmitError`]: the batch failed for good, or the item was evicted or given back.
+    pub fn wait(self) -> Result<R, SubmitError> {
+        let mut board = lock(&self.completion.board);
+        loop {
+            if let Some(result) = board.collect(self.position) {
+                return result;
+            }
+            board.sleepers += 1;
+            board = wait(&self.completion.settled, board, None);
+            board.sleepers -= 1;
+        }
+    }
+
+    /// Blocks until the item's batch is done, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The ticket itself if the time is over: wait again, or drop it.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<R, SubmitError>, Self> {
+        let until = Instant::now().checked_add(timeout);
+        let mut board = lock(&self.completion.board);
+        loop {
+            if let Some(result) = board.collect(self.position) {
+                return Ok(result);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                drop(board);
+                return Err(self);
+            }
+            board.sleepers += 1;
+            board = wait(&self.completion.settled, board, until);
+            board.sleepers -= 1;
+        }
+    }
+}
+
+impl<R> Future for Ticket<R> {
+    type Output = Result<R, SubmitError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut board = lock(&self.completion.board);
+        if let Some(result) = board.collect(self.position) {
+            return Poll::Ready(result);
+        }
+        if let Slot::Waiting(waker) = board.slot(self.position) {
+            match waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                None => *waker = Some(context.waker().clone()),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<R> fmt::Debug for Ticket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
