@@ -1,2 +1,84 @@
-//! cli
-fn main() {}
+//! `footman`: the server and the command line of Footman, Kafka in memory.
+//!
+//! Parse, run, exit code. What a command does is in its file under `commands/`; what it reads and writes is
+//! cut and formed by `input`, `start`, `quantity` and `output`, which are pure.
+
+#![forbid(unsafe_code)]
+
+mod advice;
+mod args;
+mod commands;
+mod connection;
+mod corpus;
+mod input;
+mod notice;
+mod outcome;
+mod output;
+mod quantity;
+mod resume;
+mod signal;
+mod source;
+mod start;
+mod stdout;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::{Cli, Command};
+use crate::notice::notice;
+use crate::outcome::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    match run(cli) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            notice(&advice::explain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Outcome> {
+    let server = cli.server.as_str();
+    match cli.command {
+        Command::Serve(args) => block_on(commands::serve::run(args)),
+        Command::Produce(args) => block_on(commands::produce::run(server, args)),
+        Command::Consume(args) => block_on(commands::consume::run(server, args)),
+        Command::Topics(command) => block_on(commands::topics::run(server, command)),
+        Command::Info(args) => block_on(commands::info::run(server, args)),
+        Command::Demo(args) => block_on(commands::demo::run(args)),
+        Command::Completions { shell } => commands::shell::completions(shell),
+        Command::Man { folder } => commands::shell::man(&folder),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(command);
+    // Whatever still runs has nothing left to say, and must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Logs go to stderr; warnings and errors unless `RUST_LOG` says otherwise.
+fn start_logging() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color)
+        .init();
+}

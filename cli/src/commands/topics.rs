@@ -1,0 +1,257 @@
+//! `footman topics`: what can be done to topics, and how they are shown.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use footman_broker::{TopicOptions, TopicUpdate};
+use footman_broker_grpc::{CallError, Client, Topic, reason};
+use serde::Serialize;
+
+use crate::args::{TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
+use crate::commands::serve::max_record_bytes;
+use crate::outcome::Outcome;
+use crate::output::{format_time, push_json_line};
+use crate::quantity::{
+    format_bytes, format_bytes_limit, format_count, format_count_limit, format_duration,
+};
+use crate::stdout::print;
+
+pub(crate) async fn run(server: &str, command: TopicsCommand) -> Result<Outcome> {
+    let client = Client::connect(server).await?;
+    match command {
+        TopicsCommand::Create {
+            name,
+            limits,
+            if_not_exists,
+            output,
+        } => {
+            let topic = match client.create_topic(&name, limits_of(&limits)?).await {
+                Err(error) if if_not_exists && is(&error, reason::TOPIC_EXISTS) => {
+                    client.topic(&name).await?
+                }
+                created => created?,
+            };
+            show(&topic, &output)?;
+        }
+        TopicsCommand::List { output } => list(&client.topics("").await?, &output)?,
+        TopicsCommand::Describe { name, output } => show(&client.topic(&name).await?, &output)?,
+        TopicsCommand::Update {
+            name,
+            limits,
+            output,
+        } => {
+            show(
+                &client.update_topic(&name, limits_of(&limits)?).await?,
+                &output,
+            )?;
+        }
+        TopicsCommand::Delete { name, if_exists } => match client.delete_topic(&name).await {
+            Err(error) if if_exists && is(&error, reason::UNKNOWN_TOPIC) => {}
+            deleted => drop(deleted?),
+        },
+        TopicsCommand::Purge {
+            name,
+            before,
+            output,
+        } => show(&client.purge_topic(&name, before).await?, &output)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn is(error: &CallError, reason: &str) -> bool {
+    matches!(error, CallError::Server(error) if error.reason == reason)
+}
+
+/// The limits that were given; the others are the server's to choose, or stay.
+fn limits_of(limits: &TopicLimits) -> Result<TopicUpdate> {
+    let mut update = TopicUpdate::new();
+    update.max_records = limits.records;
+    update.max_bytes = limits.bytes;
+    update.max_age = limits.age.map(|age| age.0);
+    update.max_record_bytes = limits.max_record.map(max_record_bytes).transpose()?;
+    Ok(update)
+}
+
+fn show(topic: &Topic, output: &TopicOutput) -> Result<()> {
+    match output.output {
+        TopicFormat::Text => print(description(topic).as_bytes()),
+        TopicFormat::Json => print_json([topic]),
+    }
+}
+
+fn list(topics: &[Topic], output: &TopicOutput) -> Result<()> {
+    match output.output {
+        TopicFormat::Text => print(table(topics).as_bytes()),
+        TopicFormat::Json => print_json(topics),
+    }
+}
+
+fn print_json<'a>(topics: impl IntoIterator<Item = &'a Topic>) -> Result<()> {
+    let mut out = Vec::new();
+    for topic in topics {
+        push_json_line(&mut out, &TopicJson::from(topic));
+    }
+    print(&out)
+}
+
+fn description(topic: &Topic) -> String {
+    let kept = topic.end_offset.saturating_sub(topic.start_offset);
+    let lines = [
+        ("topic", topic.name.clone()),
+        ("epoch", topic.epoch.to_string()),
+        ("created", format_time(micros(topic.created))),
+        (
+            "offsets",
+            format!(
+                "{} to {} (the next record's)",
+                topic.start_offset, topic.end_offset
+            ),
+        ),
+        ("records kept", format_count(kept)),
+        ("bytes kept", format_bytes(topic.retained_bytes)),
+        ("memory", format_bytes(topic.memory_bytes)),
+        (
+            "appended",
+            format!(
+                "{} records, {}",
+                format_count(topic.appended_records),
+                format_bytes(topic.appended_bytes)
+            ),
+        ),
+        ("subscriptions", topic.subscriptions.to_string()),
+        ("keeps", limits_text(&topic.options)),
+        (
+            "largest record",
+            format_bytes(topic.options.max_record_bytes.into()),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, value) in lines {
+        let _ = writeln!(text, "{name:<15} {value}");
+    }
+    text
+}
+
+/// What a topic keeps, in one sentence.
+pub(crate) fn limits_text(options: &TopicOptions) -> String {
+    let age = options
+        .max_age
+        .map_or_else(|| "unlimited".to_owned(), format_duration);
+    format!(
+        "{} records, {} bytes, age {age}",
+        format_count_limit(options.max_records),
+        format_bytes_limit(options.max_bytes),
+    )
+    .replace("B bytes", "B")
+}
+
+fn table(topics: &[Topic]) -> String {
+    if topics.is_empty() {
+        return String::new();
+    }
+    let rows = topics.iter().map(|topic| {
+        let kept = topic.end_offset.saturating_sub(topic.start_offset);
+        [
+            topic.name.clone(),
+            topic.start_offset.to_string(),
+            topic.end_offset.to_string(),
+            format_count(kept),
+            format_bytes(topic.retained_bytes),
+            format_bytes(topic.memory_bytes),
+            topic.subscriptions.to_string(),
+        ]
+    });
+    let heading = [
+        "TOPIC",
+        "START",
+        "END",
+        "RECORDS",
+        "BYTES",
+        "MEMORY",
+        "SUBSCRIPTIONS",
+    ]
+    .map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
+    let mut widths = [0; 7];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ = if i == 0 {
+                write!(text, "{cell:<width$}")
+            } else {
+                write!(text, "  {cell:>width$}")
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A time in microseconds since the Unix epoch.
+pub(crate) fn micros(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A topic as JSON; limits that are not there are null.
+#[derive(Debug, Serialize)]
+struct TopicJson<'a> {
+    name: &'a str,
+    epoch: u64,
+    created: i64,
+    start_offset: u64,
+    end_offset: u64,
+    retained_bytes: u64,
+    memory_bytes: u64,
+    appended_records: u64,
+    appended_bytes: u64,
+    subscriptions: u32,
+    options: OptionsJson,
+}
+
+/// A topic's limits as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct OptionsJson {
+    max_records: Option<u64>,
+    max_bytes: Option<u64>,
+    max_age_ms: Option<u64>,
+    max_record_bytes: u32,
+}
+
+impl<'a> From<&'a Topic> for TopicJson<'a> {
+    fn from(topic: &'a Topic) -> TopicJson<'a> {
+        TopicJson {
+            name: &topic.name,
+            epoch: topic.epoch.into(),
+            created: micros(topic.created),
+            start_offset: topic.start_offset,
+            end_offset: topic.end_offset,
+            retained_bytes: topic.retained_bytes,
+            memory_bytes: topic.memory_bytes,
+            appended_records: topic.appended_records,
+            appended_bytes: topic.appended_bytes,
+            subscriptions: topic.subscriptions,
+            options: OptionsJson::from(&topic.options),
+        }
+    }
+}
+
+impl From<&TopicOptions> for OptionsJson {
+    fn from(options: &TopicOptions) -> OptionsJson {
+        let limited = |limit: u64| (limit != u64::MAX).then_some(limit);
+        OptionsJson {
+            max_records: limited(options.max_records),
+            max_bytes: limited(options.max_bytes),
+            max_age_ms: options
+                .max_age
+                .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            max_record_bytes: options.max_record_bytes,
+        }
+    }
+}

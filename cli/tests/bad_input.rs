@@ -1,0 +1,154 @@
+//! What is wrong is refused: the exit code, and one line that says what failed and what to do.
+#![cfg(unix)]
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use support::{Process, Server, footman};
+
+#[test]
+fn an_unknown_topic_is_refused_where_topics_are_not_created_on_first_use() {
+    let server = Server::start(&["--no-auto-create"]);
+    server
+        .run(&["consume", "nope"])
+        .expect_failure(&["\"nope\"", "footman topics create nope"]);
+    server
+        .run_with(&["produce", "nope"], b"x\n")
+        .expect_failure(&["\"nope\"", "footman topics create nope", "0 of 1 records"]);
+    // A refusal is said while the input is still open.
+    let mut waiting = Process::fed(&mut server.footman(&["produce", "nope"]), Stdio::piped());
+    let mut stdin = waiting.stdin();
+    stdin.write_all(b"x\n").expect("the producer reads");
+    waiting
+        .finish()
+        .expect_failure(&["\"nope\"", "0 of 1 records"]);
+    for arguments in [
+        ["topics", "describe", "nope"],
+        ["topics", "delete", "nope"],
+        ["topics", "purge", "nope"],
+    ] {
+        server.run(&arguments).expect_failure(&["\"nope\""]);
+    }
+    server
+        .run(&["topics", "delete", "nope", "--if-exists"])
+        .expect_code(0);
+    assert_eq!(
+        server.run(&["topics", "list"]).expect_code(0).stdout.len(),
+        0
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_a_topic_is_refused() {
+    let server = Server::start(&[]);
+    for name in ["a b", "a/b", "..", "ä", &"x".repeat(250)] {
+        server
+            .run(&["topics", "create", name])
+            .expect_failure(&["name"]);
+        server.run(&["consume", name]).expect_failure(&["name"]);
+        server
+            .run_with(&["produce", name], b"x\n")
+            .expect_failure(&["name"]);
+    }
+    server.run(&["topics", "create", "t"]).expect_code(0);
+    server
+        .run(&["topics", "create", "t"])
+        .expect_failure(&["\"t\"", "exists"]);
+    server
+        .run(&["topics", "create", "t", "--if-not-exists"])
+        .expect_code(0);
+}
+
+#[test]
+fn a_record_over_the_limit_is_refused_and_what_came_before_it_is_kept() {
+    let server = Server::start(&[]);
+    server
+        .run(&["topics", "create", "t", "--max-record", "1KiB"])
+        .expect_code(0);
+    let mut input = b"small\n".to_vec();
+    input.extend(vec![b'x'; 2_000]);
+    server
+        .run_with(&["produce", "t", "--linger", "0s"], &input)
+        .expect_failure(&["1024"]);
+    server
+        .run_with(&["produce", "t"], b"after\n")
+        .expect_code(0);
+    let kept = server
+        .run(&["consume", "t", "--no-follow"])
+        .expect_code(0)
+        .stdout;
+    assert_eq!(kept.last().map(String::as_str), Some("after"));
+    assert!(
+        kept.iter().all(|line| line.len() < 1_000),
+        "the large one is not there"
+    );
+    server
+        .run(&["topics", "create", "u", "--max-record", "4MiB"])
+        .expect_failure(&["max"]);
+}
+
+#[test]
+fn an_offset_in_the_future_is_refused_with_where_the_topic_ends() {
+    let server = Server::start(&[]);
+    server.produce_numbers("t", 0..3);
+    server
+        .run(&["consume", "t", "--from", "99"])
+        .expect_failure(&["99", "3"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_what_to_do() {
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+        .to_string();
+    for arguments in [
+        &["consume", "t"][..],
+        &["produce", "t"],
+        &["topics", "list"],
+        &["info"],
+    ] {
+        let mut command = footman();
+        command.args(arguments).args(["--server", &address]);
+        Process::follow(&mut command)
+            .finish()
+            .expect_failure(&[&address, "footman serve"]);
+    }
+    let mut command = footman();
+    command.args(["topics", "list", "--server", "not an address"]);
+    Process::follow(&mut command)
+        .finish()
+        .expect_failure(&["not an address"]);
+}
+
+#[test]
+fn an_address_in_use_is_named_with_what_to_do() {
+    let server = Server::start(&[]);
+    let address = server.address.to_string();
+    let mut command = footman();
+    command.args(["serve", "--listen", &address]);
+    Process::follow(&mut command)
+        .finish()
+        .expect_failure(&[&address, "--listen"]);
+}
+
+#[test]
+fn files_and_frames_that_cannot_be_read_are_named() {
+    let server = Server::start(&[]);
+    server
+        .run(&["produce", "t", "/no/such/file"])
+        .expect_failure(&["/no/such/file"]);
+    server
+        .run_with(
+            &["produce", "t", "--framing", "length"],
+            b"GET / HTTP/1.1\r\n",
+        )
+        .expect_failure(&["record 1"]);
+    server
+        .run_with(&["produce", "t", "--framing", "length"], &[0, 0, 0, 9, 1])
+        .expect_failure(&["ends within record 1"]);
+}
