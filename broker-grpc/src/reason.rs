@@ -51,3 +51,5 @@ pub const STALLED: &str = "STALLED";
 pub const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
 /// The message is compressed in a way that the server does not read.
 pub const COMPRESSION: &str = "COMPRESSION";
+/// Something that the server has no word for.
+pub const INTERNAL: &str = "INTERNAL";

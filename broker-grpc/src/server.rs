@@ -210,7 +210,11 @@ impl Server {
                 // Ends those who watch it.
                 health.clone().clear_service_status(service).await;
             }
-            while connections.join_next().await.is_some() {}
+            // Every call has ended: what is left is the rest of their bytes, and peers that do not say goodbye.
+            let goodbye = async { while connections.join_next().await.is_some() {} };
+            if timeout(GOODBYE, goodbye).await.is_err() {
+                tracing::debug!("connections were still open after their calls had ended: cut");
+            }
         };
         if timeout(self.drain_timeout, calm).await.is_err() {
             tracing::warn!("calls were still under way when the drain's time was up: cut");
@@ -249,6 +253,9 @@ const SERVICES: [&str; 3] = ["", "footman.v1.Broker", "footman.v1.Admin"];
 
 /// How long to wait after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// How long connections without calls have to close after GOAWAY.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Lets records past their age go, also in topics that nobody touches.
 async fn expire(broker: &Broker) {

@@ -2,7 +2,7 @@
 //!
 //! Only the messages that carry records pass through here (`ProduceRequest`, `ProduceResponse`, `SubscribeResponse`,
 //! `FetchResponse`); the rest is prost's. Nothing is allocated per record: a request gives slices of its own bytes, a
-//! response is a short head and one run that is already in its wire form. `tests/wire.rs` holds prost against it.
+//! response is a short head and one run that is already in its wire form. The tests hold prost against it, byte for byte.
 //!
 //! Every length is checked against what is there before it is used; every loop ends with the input.
 #![cfg_attr(
@@ -459,3 +459,6 @@ fn put_text(to: &mut BytesMut, field: u8, text: &str) {
         to.put_slice(text.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,7 +245,7 @@ impl From<CreateTopicError> for Failure {
                 Failure::new(Code::ResourceExhausted, reason::TOO_MANY_TOPICS, message)
                     .with("max", max)
             }
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }
@@ -256,7 +256,7 @@ impl From<UpdateTopicError> for Failure {
         match error {
             UpdateTopicError::UnknownTopic(error) => error.into(),
             UpdateTopicError::InvalidOptions(error) => error.into(),
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }
@@ -270,7 +270,7 @@ impl From<PurgeTopicError> for Failure {
                 Failure::new(Code::OutOfRange, reason::OFFSET_OUT_OF_RANGE, message)
                     .with("end_offset", end_offset)
             }
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }
@@ -279,9 +279,10 @@ impl From<ProducerError> for Failure {
     fn from(error: ProducerError) -> Self {
         let message = error.to_string();
         match error {
+            ProducerError::InvalidName(error) => error.into(),
             ProducerError::UnknownTopic(error) => error.into(),
             ProducerError::Create(error) => error.into(),
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }
@@ -337,7 +338,7 @@ impl From<ProduceError> for Failure {
                     .with("oldest_sequence", oldest)
             }
             ProduceError::OutOfMemory(error) => error.into(),
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }
@@ -369,7 +370,7 @@ impl From<SubscribeError> for Failure {
                 Failure::new(Code::InvalidArgument, reason::INVALID_REQUEST, message)
             }
             SubscribeError::Create(error) => error.into(),
-            _ => Failure::new(Code::Internal, reason::INVALID_REQUEST, message),
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
         }
     }
 }

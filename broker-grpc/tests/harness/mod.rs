@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use footman_broker::{Broker, Item, Record};
 use footman_broker_grpc::{Client, Server, ServerOptions, Subscriber};
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// The longest that anything here may take; reaching it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,6 +75,12 @@ impl Running {
             .unwrap();
     }
 
+    /// Ends the server as a crash would: no goodbye, connections reset.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     pub(crate) async fn stop(mut self) {
         self.shut_down();
         self.stopped().await;
@@ -101,4 +111,62 @@ pub(crate) async fn records(subscriber: &mut Subscriber, count: usize) -> Vec<(u
     }
     assert_eq!(records.len(), count, "no more than asked for");
     records
+}
+
+/// A plain tonic channel, as users of the generated stubs have it.
+pub(crate) async fn channel(addr: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{addr}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// The reason in a status, with what it says about it.
+pub(crate) fn reason(status: &Status) -> (Code, String) {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error says why");
+    assert_eq!(info.domain, "footman");
+    assert!(!status.message().is_empty());
+    (status.code(), info.reason.clone())
+}
+
+/// Forwards bytes to a server until it is told to cut every connection; new ones are forwarded again.
+pub(crate) struct Proxy {
+    pub(crate) addr: SocketAddr,
+    cut: watch::Sender<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(to: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (cut, cuts) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(to).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Proxy { addr, cut, task }
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
