@@ -25,6 +25,9 @@ use crate::wait::{Signal, fence_before_sleep};
 /// The longest label that is kept.
 const MAX_LABEL_BYTES: usize = 255;
 
+/// Looks at one topic or another before a blocking wait goes to sleep: about a microsecond.
+const SPINS: usize = 50;
+
 /// Follows topics; made by [`Broker::consumer`](crate::Broker::consumer).
 ///
 /// Each consumer reads on its own: no other consumer's pace has any influence on it, and none on
@@ -63,8 +66,9 @@ pub struct Consumer {
     subscriptions: Vec<Subscription>,
     /// Whose turn it is.
     turn: usize,
-    options: ConsumerOptions,
-    label: Option<Arc<str>>,
+    /// How much an item may have.
+    max_records: u32,
+    max_bytes: u32,
 }
 
 impl Consumer {
@@ -73,16 +77,14 @@ impl Consumer {
             max_records,
             max_bytes,
         } = options;
+        let at_most = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         Self {
             shared,
             signal: sync::Arc::new(Signal::default()),
             subscriptions: Vec::new(),
             turn: 0,
-            options: ConsumerOptions {
-                max_records: max_records.max(1),
-                max_bytes,
-            },
-            label: None,
+            max_records: at_most(max_records).max(1),
+            max_bytes: at_most(max_bytes),
         }
     }
 
@@ -113,7 +115,7 @@ impl Consumer {
         }
         let topic = self.shared.open(topic)?;
         let SubscribeOptions { start, stop } = options;
-        let subscription = Subscription::new(topic, start, stop, self.label.clone())
+        let subscription = Subscription::new(topic, start, stop, &self.signal)
             .map_err(SubscribeError::from_start)?;
         let subscribed = subscription.subscribed();
         if self.subscriptions.is_empty() {
@@ -216,19 +218,12 @@ impl Consumer {
             .rev()
             .find(|&end| label.is_char_boundary(end));
         label.truncate(end.unwrap_or(0));
-        let label: Arc<str> = label.into();
-        for subscription in &self.subscriptions {
-            subscription.meter().set_label(Some(Arc::clone(&label)));
-        }
-        self.label = Some(label);
+        self.signal.set_label(label.into());
     }
 
     /// The next item, if there is one now.
     pub fn try_poll(&mut self) -> Option<Item> {
-        let ConsumerOptions {
-            max_records,
-            max_bytes,
-        } = self.options;
+        let (max_records, max_bytes) = (self.max_records as usize, self.max_bytes as usize);
         let registry = &self.shared.registry;
         let (before, after) = self.subscriptions.split_at_mut_checked(self.turn)?;
         for (i, subscription) in after.iter_mut().chain(before).enumerate() {
@@ -251,6 +246,13 @@ impl Consumer {
         }
         if timeout.is_zero() {
             return Err(PollTimeout { timeout });
+        }
+        // A record that is on its way comes sooner than a thread falls asleep and is woken.
+        for _ in 0..SPINS / self.subscriptions.len().max(1) {
+            std::hint::spin_loop();
+            if let Some(item) = self.try_poll() {
+                return Ok(item);
+            }
         }
         let deadline = Instant::now().checked_add(timeout);
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -353,8 +355,7 @@ impl fmt::Debug for Consumer {
         let positions: Vec<_> = self.positions().collect();
         f.debug_struct("Consumer")
             .field("positions", &positions)
-            .field("options", &self.options)
-            .field("label", &self.label)
+            .field("label", &self.signal.label())
             .finish_non_exhaustive()
     }
 }

@@ -55,6 +55,8 @@ pub enum InvalidReason {
     HeaderName,
     /// Where a record should begin, something else does.
     NotARecord,
+    /// The records of its batch have 4 GiB or more together.
+    BatchTooLarge,
     /// There are more or fewer records than was said.
     Count {
         /// Records found.
@@ -73,6 +75,7 @@ impl fmt::Display for InvalidReason {
             Self::Repeated { field } => write!(f, "field {field} stands twice"),
             Self::HeaderName => f.write_str("a header name is not UTF-8"),
             Self::NotARecord => f.write_str("a record does not begin with tag 15"),
+            Self::BatchTooLarge => f.write_str("its batch has 4 GiB or more"),
             Self::Count { found } => write!(f, "{found} records are there, not as many as said"),
         }
     }
@@ -149,6 +152,22 @@ enum Field<'a> {
 /// Reads the field at `*at` and moves `*at` behind it.
 #[inline]
 fn next_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), InvalidReason> {
+    match bytes.get(*at) {
+        Some(&TIMESTAMP_TAG) => {
+            *at += 1;
+            Ok((1, Field::Fixed64(fixed64(bytes, at)?)))
+        }
+        Some(&tag @ (KEY_TAG | VALUE_TAG | HEADER_TAG | HEADER_NAME_TAG)) => {
+            *at += 1;
+            Ok((u32::from(tag >> 3), Field::Bytes(delimited(bytes, at)?)))
+        }
+        _ => other_field(bytes, at),
+    }
+}
+
+/// A field that we do not know, or a known one with the wrong type.
+#[cold]
+fn other_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), InvalidReason> {
     let tag = varint(bytes, at)?;
     let field = u32::try_from(tag >> 3)
         .ok()
@@ -159,16 +178,8 @@ fn next_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), I
             skip_varint(bytes, at)?;
             Field::Other
         }
-        1 => Field::Fixed64(
-            *take(bytes, at, 8)?
-                .first_chunk()
-                .ok_or(InvalidReason::Truncated)?,
-        ),
-        2 => {
-            let length = varint(bytes, at)?;
-            let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
-            Field::Bytes(take(bytes, at, length)?)
-        }
+        1 => Field::Fixed64(fixed64(bytes, at)?),
+        2 => Field::Bytes(delimited(bytes, at)?),
         5 => {
             take(bytes, at, 4)?;
             Field::Other
@@ -179,6 +190,21 @@ fn next_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), I
 }
 
 #[inline]
+fn fixed64(bytes: &[u8], at: &mut usize) -> Result<[u8; 8], InvalidReason> {
+    take(bytes, at, 8)?
+        .first_chunk()
+        .copied()
+        .ok_or(InvalidReason::Truncated)
+}
+
+#[inline]
+fn delimited<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], InvalidReason> {
+    let length = varint(bytes, at)?;
+    let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
+    take(bytes, at, length)
+}
+
+#[inline]
 fn take<'a>(bytes: &'a [u8], at: &mut usize, length: usize) -> Result<&'a [u8], InvalidReason> {
     let end = at.checked_add(length).ok_or(InvalidReason::Truncated)?;
     let taken = bytes.get(*at..end).ok_or(InvalidReason::Truncated)?;
@@ -186,20 +212,30 @@ fn take<'a>(bytes: &'a [u8], at: &mut usize, length: usize) -> Result<&'a [u8], 
     Ok(taken)
 }
 
-/// A tag or a length: in its shortest form, or it is refused.
+/// A tag or a length: in its shortest form, or it is refused. One or two bytes, nearly always.
 #[inline]
 fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, InvalidReason> {
-    let first = *bytes.get(*at).ok_or(InvalidReason::Truncated)?;
-    if first < 0x80 {
-        *at += 1;
-        return Ok(u64::from(first));
+    match bytes.get(*at..) {
+        Some(&[first @ 0..0x80, ..]) => {
+            *at += 1;
+            Ok(u64::from(first))
+        }
+        Some(&[first, second @ 1..0x80, ..]) => {
+            *at += 2;
+            Ok(u64::from(first & 0x7F) | u64::from(second) << 7)
+        }
+        _ => long_varint(bytes, at),
     }
-    let mut value = u64::from(first & 0x7F);
-    for i in 1..10 {
+}
+
+#[cold]
+fn long_varint(bytes: &[u8], at: &mut usize) -> Result<u64, InvalidReason> {
+    let mut value = 0;
+    for i in 0..10 {
         let byte = *bytes.get(*at + i).ok_or(InvalidReason::Truncated)?;
         value |= u64::from(byte & 0x7F) << (7 * i);
         if byte < 0x80 {
-            if byte == 0 || (i == 9 && byte > 1) {
+            if (byte == 0 && i > 0) || (i == 9 && byte > 1) {
                 return Err(InvalidReason::OverlongVarint);
             }
             *at += i + 1;
@@ -231,9 +267,7 @@ pub(crate) fn next_record<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8
         return Err(InvalidReason::NotARecord);
     }
     *at += 1;
-    let length = varint(bytes, at)?;
-    let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
-    take(bytes, at, length)
+    delimited(bytes, at)
 }
 
 /// The singular fields of a body that was checked before.
@@ -302,39 +336,40 @@ pub(crate) const fn field_len(length: usize) -> usize {
     1 + varint_len(length) + length
 }
 
-/// A few bytes on the stack, put together in front of a copy.
-pub(crate) struct Prefix {
-    bytes: [u8; 32],
+/// The most bytes of a [`Head`]: two tags with lengths and a timestamp.
+pub(crate) const HEAD_BYTES: usize = 32;
+
+/// Tags, lengths and a timestamp, written where they are to stand.
+pub(crate) struct Head<'a> {
+    bytes: &'a mut [u8; HEAD_BYTES],
     len: usize,
 }
 
-impl Prefix {
+impl<'a> Head<'a> {
     #[inline]
-    pub(crate) fn new() -> Self {
-        Self {
-            bytes: [0; 32],
-            len: 0,
-        }
+    pub(crate) fn new(bytes: &'a mut [u8; HEAD_BYTES]) -> Self {
+        Self { bytes, len: 0 }
     }
 
-    /// A record's frame, and its timestamp where the body has none.
+    /// Writes a head at the end of `bytes`: in place, by stores that nothing reads back at once.
     #[inline]
-    pub(crate) fn frame(body_len: usize, stamp: Option<i64>) -> Self {
-        let mut prefix = Self::new();
-        let stamp_len = if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
-        prefix.tag_and_length(RECORD_TAG, body_len + stamp_len);
-        if let Some(timestamp_us) = stamp {
-            prefix.timestamp(timestamp_us);
+    pub(crate) fn append_to(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Head<'_>)) {
+        let at = bytes.len();
+        bytes.extend_from_slice(&[0; HEAD_BYTES]);
+        let mut len = 0;
+        if let Some(place) = bytes.last_chunk_mut() {
+            let mut head = Head::new(place);
+            write(&mut head);
+            len = head.len;
         }
-        prefix
+        bytes.truncate(at + len);
     }
 
     #[inline]
     pub(crate) fn timestamp(&mut self, timestamp_us: i64) {
         self.byte(TIMESTAMP_TAG);
-        for byte in timestamp_us.to_le_bytes() {
-            self.byte(byte);
-        }
+        self.bytes[self.len..self.len + 8].copy_from_slice(&timestamp_us.to_le_bytes());
+        self.len += 8;
     }
 
     #[inline]
@@ -470,9 +505,10 @@ mod tests {
     fn varint_len_is_the_number_of_bytes_that_are_written() {
         for shift in 0..usize::BITS {
             for value in [(1usize << shift) - 1, 1 << shift, (1 << shift) + 1] {
-                let mut prefix = Prefix::new();
-                prefix.tag_and_length(0, value);
-                assert_eq!(varint_len(value), prefix.as_slice().len() - 1, "{value}");
+                let mut bytes = [0; HEAD_BYTES];
+                let mut head = Head::new(&mut bytes);
+                head.tag_and_length(0, value);
+                assert_eq!(varint_len(value), head.as_slice().len() - 1, "{value}");
             }
         }
     }
@@ -493,10 +529,11 @@ mod tests {
             value in proptest::collection::vec(any::<u8>(), 0..300),
             cut in 1usize..200,
         ) {
-            let mut framed = Prefix::frame(field_len(value.len()), None).as_slice().to_vec();
-            let mut head = Prefix::new();
-            head.tag_and_length(VALUE_TAG, value.len());
-            framed.extend_from_slice(head.as_slice());
+            let mut framed = Vec::new();
+            Head::append_to(&mut framed, |head| {
+                head.tag_and_length(RECORD_TAG, field_len(value.len()));
+                head.tag_and_length(VALUE_TAG, value.len());
+            });
             framed.extend_from_slice(&value);
             let mut at = 0;
             prop_assert_eq!(read_body(next_record(&framed, &mut at).unwrap()).value, &value[..]);

@@ -3,9 +3,11 @@
 //! Written by its consumer alone, without a read-modify-write; read by anyone, always as a whole: the
 //! law *delivered + lost + unread = appended since it started* holds for every reading.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, PoisonError};
+
+use crate::sync;
+use crate::wait::Signal;
 
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -14,7 +16,8 @@ pub(crate) struct Meter {
     started: AtomicU64,
     next: AtomicU64,
     lost: AtomicU64,
-    label: Mutex<Option<Arc<str>>>,
+    /// The consumer, for its label.
+    signal: sync::Arc<Signal>,
 }
 
 /// What a meter says at one time.
@@ -29,13 +32,13 @@ pub(crate) struct Reading {
 }
 
 impl Meter {
-    pub(crate) fn new(start: u64, label: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(start: u64, signal: sync::Arc<Signal>) -> Self {
         Self {
             version: AtomicU64::new(0),
             started: AtomicU64::new(start),
             next: AtomicU64::new(start),
             lost: AtomicU64::new(0),
-            label: Mutex::new(label),
+            signal,
         }
     }
 
@@ -95,14 +98,7 @@ impl Meter {
     }
 
     pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.label
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn set_label(&self, label: Option<Arc<str>>) {
-        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = label;
+        self.signal.label()
     }
 }
 
@@ -118,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_reading_adds_up_while_the_consumer_goes_on() {
-        let meter = Meter::new(10, None);
+        let meter = Meter::new(10, sync::Arc::default());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for i in 0..200_000 {

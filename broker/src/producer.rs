@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::encoding::{Shape, check_body};
+use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::error::ProduceError;
-use crate::options::{MAX_BATCH_RECORDS, ProduceOptions};
+use crate::options::ProduceOptions;
 use crate::record::Record;
-use crate::topic::{Batch, Topic};
+use crate::topic::Topic;
 
 /// Appends records to one topic. Cheap to clone, to be used from any number of threads.
 ///
@@ -88,7 +89,7 @@ impl Producer {
         records: &[Record],
         options: &ProduceOptions,
     ) -> Result<Produced, ProduceError> {
-        self.append(&Batch::Records(records), options)
+        self.append(options, |batch, max, clock| batch.fill(records, max, clock))
     }
 
     /// As [`produce_batch`](Self::produce_batch), of records that are encoded: each the body of one (see
@@ -102,48 +103,20 @@ impl Producer {
         bodies: &[&[u8]],
         options: &ProduceOptions,
     ) -> Result<Produced, ProduceError> {
-        let check = |(index, body): (usize, &&[u8])| {
-            check_body(body).map_err(|reason| ProduceError::InvalidRecord { index, reason })
-        };
-        // The sizes first: a body that is too large is not even walked.
-        self.check_sizes(&Batch::Bodies(bodies, &[]))?;
-        if let [body] = bodies {
-            let shape: [Shape; 1] = [check((0, body))?];
-            return self.append(&Batch::Bodies(bodies, &shape), options);
-        }
-        let shapes = bodies
-            .iter()
-            .enumerate()
-            .map(check)
-            .collect::<Result<Vec<_>, _>>()?;
-        self.append(&Batch::Bodies(bodies, &shapes), options)
+        self.append(options, |batch, max, clock| {
+            batch.fill_encoded(bodies, max, clock)
+        })
     }
 
     fn append(
         &self,
-        batch: &Batch<'_>,
         options: &ProduceOptions,
+        fill: impl FnOnce(&mut Batch, usize, &Clock) -> Result<(), ProduceError>,
     ) -> Result<Produced, ProduceError> {
-        self.check_sizes(batch)?;
-        self.topic.append(batch, options)
-    }
-
-    fn check_sizes(&self, batch: &Batch<'_>) -> Result<(), ProduceError> {
-        match batch.len() {
-            0 => return Err(ProduceError::EmptyBatch),
-            records if records > MAX_BATCH_RECORDS => {
-                return Err(ProduceError::TooManyRecords { records });
-            }
-            _ => {}
-        }
-        let max = self.topic.max_record_bytes();
-        match batch
-            .body_lens()
-            .enumerate()
-            .find(|&(_, bytes)| bytes > max)
-        {
-            Some((index, bytes)) => Err(ProduceError::RecordTooLarge { index, bytes, max }),
-            None => Ok(()),
-        }
+        let topic = &*self.topic;
+        Batch::with(|batch| {
+            fill(batch, topic.max_record_bytes(), topic.clock())?;
+            topic.append(batch, options)
+        })
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 
 use crate::encoding::{
-    HEADER_NAME_TAG, HEADER_TAG, HEADER_VALUE_TAG, KEY_TAG, Prefix, RECORD_TAG, TIMESTAMP_BYTES,
-    VALUE_TAG, field_len,
+    HEAD_BYTES, HEADER_NAME_TAG, HEADER_TAG, HEADER_VALUE_TAG, Head, KEY_TAG, RECORD_TAG,
+    TIMESTAMP_BYTES, VALUE_TAG, field_len,
 };
 
 /// A record to be produced.
@@ -123,15 +123,17 @@ impl Record {
     /// assert_eq!(wire.len(), Record::new("hi").framed_len());
     /// ```
     pub fn encode_framed(&self, buf: &mut impl BufMut) {
-        let mut frame = Prefix::new();
-        frame.tag_and_length(RECORD_TAG, self.encoded_len());
-        buf.put_slice(frame.as_slice());
+        let mut bytes = [0; HEAD_BYTES];
+        let mut head = Head::new(&mut bytes);
+        head.tag_and_length(RECORD_TAG, self.encoded_len());
+        buf.put_slice(head.as_slice());
         self.encode(buf);
     }
 
     /// Writes the record's body alone: what `Producer::produce_encoded` takes.
     pub fn encode(&self, buf: &mut impl BufMut) {
-        let mut head = Prefix::new();
+        let mut bytes = [0; HEAD_BYTES];
+        let mut head = Head::new(&mut bytes);
         if let Some(timestamp_us) = self.own_timestamp() {
             head.timestamp(timestamp_us);
         }
@@ -139,53 +141,52 @@ impl Record {
             head.tag_and_length(KEY_TAG, key.len());
             buf.put_slice(head.as_slice());
             buf.put_slice(key);
-        } else {
-            buf.put_slice(head.as_slice());
+            head = Head::new(&mut bytes);
         }
-        buf.put_slice(self.value_head().as_slice());
+        if !self.value.is_empty() {
+            head.tag_and_length(VALUE_TAG, self.value.len());
+        }
+        buf.put_slice(head.as_slice());
         buf.put_slice(&self.value);
         self.encode_headers(buf);
     }
 
-    /// Hands `push` the framed record in the pieces that make it up, with `stamp` where it has no
-    /// timestamp of its own, so that it is copied once. `scratch` is for the headers.
-    pub(crate) fn push_framed(
-        &self,
-        stamp: i64,
-        scratch: &mut Vec<u8>,
-        push: impl FnOnce(&[&[u8]]),
-    ) {
-        let own = self.own_timestamp();
-        let body = self.encoded_len() + if own.is_none() { TIMESTAMP_BYTES } else { 0 };
-        let mut head = Prefix::new();
-        head.tag_and_length(RECORD_TAG, body);
-        head.timestamp(own.unwrap_or(stamp));
-        let key = self.key.as_ref().map_or([].as_slice(), |key| {
-            head.tag_and_length(KEY_TAG, key.len());
-            key
+    /// Writes the record as it is stored: framed, its body of `body_len` bytes (see
+    /// [`encoded_len`](Self::encoded_len)) with `stamp` in front, if there is one.
+    #[inline]
+    pub(crate) fn encode_stored(&self, body_len: usize, stamp: Option<i64>, bytes: &mut Vec<u8>) {
+        let value_len = self.value.len();
+        let value_head = |head: &mut Head<'_>| {
+            if value_len > 0 {
+                head.tag_and_length(VALUE_TAG, value_len);
+            }
+        };
+        let timestamp = stamp.or(self.own_timestamp());
+        let length = body_len + if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
+        Head::append_to(bytes, |head| {
+            head.tag_and_length(RECORD_TAG, length);
+            if let Some(timestamp_us) = timestamp {
+                head.timestamp(timestamp_us);
+            }
+            match &self.key {
+                Some(key) => head.tag_and_length(KEY_TAG, key.len()),
+                None => value_head(head),
+            }
         });
-        scratch.clear();
-        self.encode_headers(scratch);
-        push(&[
-            head.as_slice(),
-            key,
-            self.value_head().as_slice(),
-            &self.value,
-            scratch,
-        ]);
-    }
-
-    fn value_head(&self) -> Prefix {
-        let mut head = Prefix::new();
-        if !self.value.is_empty() {
-            head.tag_and_length(VALUE_TAG, self.value.len());
+        if let Some(key) = &self.key {
+            bytes.extend_from_slice(key);
+            Head::append_to(bytes, value_head);
         }
-        head
+        bytes.extend_from_slice(&self.value);
+        if !self.headers.is_empty() {
+            self.encode_headers(bytes);
+        }
     }
 
     fn encode_headers(&self, buf: &mut impl BufMut) {
+        let mut bytes = [0; HEAD_BYTES];
         for header in &self.headers {
-            let mut head = Prefix::new();
+            let mut head = Head::new(&mut bytes);
             head.tag_and_length(HEADER_TAG, header.body_len());
             if !header.name.is_empty() {
                 head.tag_and_length(HEADER_NAME_TAG, header.name.len());
@@ -193,7 +194,7 @@ impl Record {
             buf.put_slice(head.as_slice());
             buf.put_slice(header.name.as_bytes());
             if !header.value.is_empty() {
-                let mut head = Prefix::new();
+                let mut head = Head::new(&mut bytes);
                 head.tag_and_length(HEADER_VALUE_TAG, header.value.len());
                 buf.put_slice(head.as_slice());
                 buf.put_slice(&header.value);
@@ -269,10 +270,11 @@ mod tests {
             prop_assert_eq!(&decode(body), &plain);
 
             // As the broker stores it: the same with a timestamp.
-            let mut stored = Vec::new();
-            record.push_framed(stamp, &mut Vec::new(), |parts| stored = parts.concat());
-            plain.timestamp_us = Some(record.own_timestamp().unwrap_or(stamp));
-            let mut expected = Vec::new();
+            let mut stored = vec![7];
+            let stamp = record.own_timestamp().is_none().then_some(stamp);
+            record.encode_stored(record.encoded_len(), stamp, &mut stored);
+            plain.timestamp_us = record.own_timestamp().or(stamp);
+            let mut expected = vec![7];
             plain.encode_framed(&mut expected);
             prop_assert_eq!(stored, expected);
         }

@@ -61,7 +61,7 @@ impl Subscription {
         topic: Arc<Topic>,
         start: StartAt,
         stop: StopAt,
-        label: Option<Arc<str>>,
+        signal: &sync::Arc<Signal>,
     ) -> Result<Self, SeekError> {
         let (position, old) = resolve(&topic, start)?;
         let stop = match stop {
@@ -69,7 +69,7 @@ impl Subscription {
             StopAt::End => topic.ring.tail(),
             StopAt::Offset(offset) => offset,
         };
-        let meter = Arc::new(Meter::new(position, label));
+        let meter = Arc::new(Meter::new(position, sync::Arc::clone(signal)));
         let follower = topic.follow(&meter);
         let reader = topic.ring.reader(position);
         let state = old.map_or(State::Following, |old| State::Resetting { old });
@@ -88,10 +88,6 @@ impl Subscription {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.topic.name
-    }
-
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.meter
     }
 
     pub(crate) fn position(&self) -> Position {

@@ -60,31 +60,45 @@ impl TimeIndex {
         self.age.is_some()
     }
 
-    /// Notes the next record. `now` is called only if the time is needed.
+    /// Notes the next records, appended together. `now` is called only if the time is needed.
     #[inline]
-    pub(crate) fn note(&mut self, timestamp_us: i64, now: impl FnOnce() -> Nanos) {
-        let offset = self.end;
-        self.end += 1;
-        if let Some(entry) = self.entries.back_mut()
-            && offset - entry.first < SPAN
-        {
-            match self.age {
-                None => {
-                    entry.newest_us = entry.newest_us.max(timestamp_us);
-                    return;
-                }
-                Some(age) => {
-                    let now = now();
-                    if now.saturating_sub(self.opened) < grain(age) {
-                        entry.last = now;
-                        entry.newest_us = entry.newest_us.max(timestamp_us);
-                        return;
-                    }
-                    return self.open(offset, timestamp_us, now);
-                }
+    pub(crate) fn note(&mut self, timestamps_us: &[i64], mut now: impl FnMut() -> Nanos) {
+        let mut rest = timestamps_us;
+        while !rest.is_empty() {
+            let open = self
+                .entries
+                .back()
+                .map_or(SPAN, |entry| self.end - entry.first);
+            let room = (SPAN - open) as usize;
+            let most = if room == 0 { SPAN as usize } else { room };
+            let (noted, left) = rest.split_at(most.min(rest.len()));
+            rest = left;
+            let Some(newest_us) = noted.iter().copied().max() else {
+                return;
+            };
+            let first = self.end;
+            self.end += noted.len() as u64;
+            if room == 0 || !self.join(newest_us, &mut now) {
+                self.open(first, newest_us, now());
             }
         }
-        self.open(offset, timestamp_us, now());
+    }
+
+    /// Counts records to the newest entry, unless they came too long after its first.
+    #[inline]
+    fn join(&mut self, newest_us: i64, now: &mut impl FnMut() -> Nanos) -> bool {
+        let Some(entry) = self.entries.back_mut() else {
+            return false;
+        };
+        if let Some(age) = self.age {
+            let now = now();
+            if now.saturating_sub(self.opened) >= grain(age) {
+                return false;
+            }
+            entry.last = now;
+        }
+        entry.newest_us = entry.newest_us.max(newest_us);
+        true
     }
 
     #[cold]
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn a_record_is_past_its_age_when_the_age_has_passed() {
         let mut index = with_age(10);
-        index.note(0, || 0);
+        index.note(&[0], || 0);
         assert_eq!(index.next_expiry(), 10 * MS);
         assert_eq!(index.expired(10 * MS - 1), None);
         assert_eq!(index.expired(10 * MS), Some(1));
@@ -206,7 +220,7 @@ mod tests {
     fn each_grain_of_time_expires_on_its_own() {
         let mut index = with_age(10);
         for ms in 0..5 {
-            index.note(0, || ms * MS);
+            index.note(&[0], || ms * MS);
         }
         assert_eq!(index.expired(12 * MS), Some(3));
         index.trim(3);
@@ -216,9 +230,7 @@ mod tests {
     #[test]
     fn an_age_set_later_counts_from_then_at_the_latest() {
         let mut index = TimeIndex::new(None);
-        for _ in 0..300 {
-            index.note(0, || 5 * MS);
-        }
+        index.note(&[0; 300], || 5 * MS);
         assert_eq!(index.expired(Nanos::MAX), None);
         index.set_age(Some(Duration::from_millis(10)), 100 * MS);
         // The first 256 were complete at 5 ms, the others are only known to be older than now.
@@ -232,7 +244,7 @@ mod tests {
         let (mut now, mut oldest) = (0, 0);
         for i in 0..1_000_000u64 {
             now += 10_000;
-            index.note(i as i64, || now);
+            index.note(&[i as i64], || now);
             if let Some(expired) = index.expired(now) {
                 oldest = expired;
                 index.trim(oldest);
@@ -251,15 +263,17 @@ mod tests {
             sort in any::<bool>(),
             oldest in 0usize..1500,
             wanted in -60i64..60,
+            batch in 1usize..700,
         ) {
             let mut timestamps = timestamps;
             if sort {
                 timestamps.sort_unstable();
             }
             let mut index = TimeIndex::new(None);
-            for &timestamp in &timestamps {
-                index.note(timestamp, || 0);
+            for batch in timestamps.chunks(batch) {
+                index.note(batch, || 0);
             }
+            prop_assert!(index.entries.len() <= timestamps.len().div_ceil(256));
             let oldest = oldest.min(timestamps.len());
             index.trim(oldest as u64);
             let expected = (oldest..timestamps.len()).find(|&i| timestamps[i] >= wanted);

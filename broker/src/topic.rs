@@ -10,9 +10,10 @@ use std::time::SystemTime;
 
 use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
 
+use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::clock::{Clock, Nanos};
-use crate::encoding::{Prefix, Shape, TIMESTAMP_BYTES, next_record, read_body};
+use crate::encoding::{TIMESTAMP_BYTES, next_record, read_body};
 use crate::epoch::Epoch;
 use crate::error::{InvalidOptions, OutOfMemory, ProduceError};
 use crate::idempotence::Idempotence;
@@ -20,7 +21,6 @@ use crate::info::{SubscriptionInfo, TopicInfo};
 use crate::meter::Meter;
 use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
 use crate::producer::Produced;
-use crate::record::Record;
 use crate::slab::Slab;
 use crate::time_index::TimeIndex;
 use crate::wait::WaitSet;
@@ -29,8 +29,6 @@ use crate::wait::WaitSet;
 const OVERHEAD: u64 = 1 + 4 + TIMESTAMP_BYTES as u64;
 /// Memory that a record takes beside its bytes: its end position in the ring.
 const INDEX_BYTES: u64 = 4;
-/// Headers are put together here; a larger one is not kept.
-const MAX_SCRATCH: usize = 64 << 10;
 
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
@@ -57,39 +55,10 @@ struct Appender {
     index: TimeIndex,
     idempotence: Idempotence,
     options: TopicOptions,
-    scratch: Vec<u8>,
     appended_bytes: u64,
     /// What the budget was told that this topic holds.
     accounted: u64,
     deleted: bool,
-}
-
-/// Records to be appended together.
-pub(crate) enum Batch<'a> {
-    Records(&'a [Record]),
-    /// Encoded bodies that have been checked.
-    Bodies(&'a [&'a [u8]], &'a [Shape]),
-}
-
-impl Batch<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Records(records) => records.len(),
-            Self::Bodies(bodies, _) => bodies.len(),
-        }
-    }
-
-    /// Bytes of each record's body as produced.
-    pub(crate) fn body_lens(&self) -> impl Iterator<Item = usize> + '_ {
-        let (records, bodies) = match self {
-            Self::Records(records) => (*records, [].as_slice()),
-            Self::Bodies(bodies, _) => ([].as_slice(), *bodies),
-        };
-        records
-            .iter()
-            .map(Record::encoded_len)
-            .chain(bodies.iter().map(|body| body.len()))
-    }
 }
 
 impl Topic {
@@ -124,7 +93,6 @@ impl Topic {
                 index: TimeIndex::new(options.max_age),
                 idempotence: Idempotence::default(),
                 options,
-                scratch: Vec::new(),
                 appended_bytes: 0,
                 accounted,
                 deleted: false,
@@ -137,15 +105,19 @@ impl Topic {
         self.appender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The largest record's body, in bytes.
     pub(crate) fn max_record_bytes(&self) -> usize {
         self.max_record.load(Ordering::Relaxed) as usize // a limit that orders nothing
     }
 
-    /// Appends all of `batch` or nothing. The caller has checked sizes and count.
+    /// Appends all of `batch` or nothing.
     pub(crate) fn append(
         &self,
-        batch: &Batch<'_>,
+        batch: &Batch,
         options: &ProduceOptions,
     ) -> Result<Produced, ProduceError> {
         let count = batch.len() as u32;
@@ -178,13 +150,22 @@ impl Topic {
             let now = *monotonic.insert(self.clock.monotonic());
             self.expire_before(appender, now);
         }
-        let bytes: u64 = batch
-            .body_lens()
-            .map(|length| length as u64 + OVERHEAD)
-            .sum();
+        let bytes = batch.bytes().len() as u64;
         self.make_room(appender, bytes, u64::from(count))?;
 
-        let offsets = self.write(appender, batch, monotonic);
+        let Appender {
+            producer,
+            index,
+            appended_bytes,
+            ..
+        } = appender;
+        let mut writing = producer.batch();
+        writing.push_run(batch.bytes(), batch.ends());
+        let offsets = writing.publish();
+        index.note(batch.timestamps(), || {
+            *monotonic.get_or_insert_with(|| self.clock.monotonic())
+        });
+        *appended_bytes += bytes;
         if let Some(sequence) = &options.sequence {
             appender
                 .idempotence
@@ -194,68 +175,6 @@ impl Topic {
         drop(guard);
         self.waits.notify();
         Ok(produced(offsets.start, false))
-    }
-
-    /// Copies the records into the ring and publishes them together.
-    #[inline]
-    fn write(
-        &self,
-        appender: &mut Appender,
-        batch: &Batch<'_>,
-        mut monotonic: Option<Nanos>,
-    ) -> std::ops::Range<u64> {
-        let Appender {
-            producer,
-            index,
-            scratch,
-            appended_bytes,
-            ..
-        } = appender;
-        // Each clock is read once a batch, and only if it is needed.
-        let mut wall = None;
-        let mut stamp = || *wall.get_or_insert_with(|| self.clock.wall_us());
-        let mut now = || *monotonic.get_or_insert_with(|| self.clock.monotonic());
-        let mut writing = producer.batch();
-        let mut push = |timestamp_us: i64, parts: &[&[u8]]| {
-            writing.push(parts);
-            index.note(timestamp_us, &mut now);
-            *appended_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        };
-        match batch {
-            Batch::Records(records) => {
-                for record in *records {
-                    let timestamp_us = record.own_timestamp().unwrap_or_else(&mut stamp);
-                    record.push_framed(timestamp_us, scratch, |parts| push(timestamp_us, parts));
-                }
-                if scratch.capacity() > MAX_SCRATCH {
-                    *scratch = Vec::new();
-                }
-            }
-            Batch::Bodies(bodies, shapes) => {
-                for (body, shape) in bodies.iter().zip(*shapes) {
-                    match (shape.timestamp_us, shape.zero_timestamp_at) {
-                        (0, None) => {
-                            let timestamp_us = stamp();
-                            let frame = Prefix::frame(body.len(), Some(timestamp_us));
-                            push(timestamp_us, &[frame.as_slice(), body]);
-                        }
-                        (0, Some(at)) => {
-                            let timestamp_us = stamp();
-                            let (before, rest) = body.split_at(at as usize);
-                            let after = rest.get(TIMESTAMP_BYTES..).unwrap_or_default();
-                            let length = before.len() + after.len();
-                            let frame = Prefix::frame(length, Some(timestamp_us));
-                            push(timestamp_us, &[frame.as_slice(), before, after]);
-                        }
-                        (timestamp_us, _) => {
-                            let frame = Prefix::frame(body.len(), None);
-                            push(timestamp_us, &[frame.as_slice(), body]);
-                        }
-                    }
-                }
-            }
-        }
-        writing.publish()
     }
 
     /// Refuses a batch for which the broker has no memory.

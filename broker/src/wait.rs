@@ -39,17 +39,22 @@ use std::task::Waker;
 use crate::slab::Slab;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock};
 
-/// Where one consumer is woken.
+/// One consumer as its topics know it: where it is woken, and what it calls itself.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
-    waker: Mutex<Option<Waker>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waker: Option<Waker>,
+    label: Option<std::sync::Arc<str>>,
 }
 
 impl Signal {
     /// Has `waker` woken by whatever was armed or will be.
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = lock(&self.waker);
-        match &mut *slot {
+        match &mut lock(&self.inner).waker {
             Some(registered) => registered.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
@@ -57,15 +62,23 @@ impl Signal {
 
     /// Lets go of the waker: nobody waits.
     pub(crate) fn clear(&self) {
-        let waker = lock(&self.waker).take();
+        let waker = lock(&self.inner).waker.take();
         drop(waker); // user code, outside the lock
     }
 
     fn wake(&self) {
-        let waker = lock(&self.waker).take();
+        let waker = lock(&self.inner).waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    pub(crate) fn label(&self) -> Option<std::sync::Arc<str>> {
+        lock(&self.inner).label.clone()
+    }
+
+    pub(crate) fn set_label(&self, label: std::sync::Arc<str>) {
+        lock(&self.inner).label = Some(label);
     }
 }
 

@@ -1,0 +1,173 @@
+//! A batch on its way into a topic: checked, stamped and laid out before the topic's lock is taken.
+//!
+//! What is under the lock is then one copy. Each thread uses its buffers again.
+
+use std::cell::Cell;
+
+use crate::clock::Clock;
+use crate::encoding::{Head, InvalidReason, RECORD_TAG, Shape, TIMESTAMP_BYTES, check_body};
+use crate::error::ProduceError;
+use crate::options::MAX_BATCH_RECORDS;
+use crate::record::Record;
+
+/// Buffers above this are not kept.
+const MAX_KEPT_BYTES: usize = 1 << 20;
+
+/// Records as they are stored, back to back.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    /// Where each record ends in `bytes`.
+    ends: Vec<u32>,
+    timestamps: Vec<i64>,
+}
+
+thread_local! {
+    static KEPT: Cell<Option<Box<Batch>>> = const { Cell::new(None) };
+}
+
+impl Batch {
+    /// Has `use_it` fill and use an empty batch. The buffers are this thread's; whoever comes here again
+    /// from inside gets others.
+    pub(crate) fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
+        // No thread-local while the thread ends: then there is nothing to take, and nowhere to keep.
+        let mut batch = KEPT.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        batch.bytes.clear();
+        batch.ends.clear();
+        batch.timestamps.clear();
+        let result = use_it(&mut batch);
+        if batch.bytes.capacity() <= MAX_KEPT_BYTES && batch.ends.capacity() <= MAX_BATCH_RECORDS {
+            let _ = KEPT.try_with(|kept| kept.set(Some(batch)));
+        }
+        result
+    }
+
+    /// Records, each of at most `max` bytes.
+    pub(crate) fn fill(
+        &mut self,
+        records: &[Record],
+        max: usize,
+        clock: &Clock,
+    ) -> Result<(), ProduceError> {
+        check_count(records.len())?;
+        let mut stamp = Stamp {
+            clock,
+            wall_us: None,
+        };
+        for (index, record) in records.iter().enumerate() {
+            let length = record.encoded_len();
+            check_size(index, length, max)?;
+            let (timestamp_us, put_in) = match record.own_timestamp() {
+                Some(own) => (own, None),
+                None => (stamp.get(), Some(stamp.get())),
+            };
+            record.encode_stored(length, put_in, &mut self.bytes);
+            self.end_record(index, timestamp_us)?;
+        }
+        Ok(())
+    }
+
+    /// Encoded bodies, each of at most `max` bytes, as peers sent them: checked here.
+    pub(crate) fn fill_encoded(
+        &mut self,
+        bodies: &[&[u8]],
+        max: usize,
+        clock: &Clock,
+    ) -> Result<(), ProduceError> {
+        check_count(bodies.len())?;
+        let mut stamp = Stamp {
+            clock,
+            wall_us: None,
+        };
+        for (index, body) in bodies.iter().enumerate() {
+            check_size(index, body.len(), max)?; // one that is too large is not even walked
+            let Shape {
+                timestamp_us,
+                zero_timestamp_at,
+            } = check_body(body).map_err(|reason| ProduceError::InvalidRecord { index, reason })?;
+            let bytes = &mut self.bytes;
+            if timestamp_us != 0 {
+                Head::append_to(bytes, |head| head.tag_and_length(RECORD_TAG, body.len()));
+                bytes.extend_from_slice(body);
+                self.end_record(index, timestamp_us)?;
+                continue;
+            }
+            let timestamp_us = stamp.get();
+            let mut stamped = |length: usize, parts: &[&[u8]]| {
+                Head::append_to(bytes, |head| {
+                    head.tag_and_length(RECORD_TAG, length + TIMESTAMP_BYTES);
+                    head.timestamp(timestamp_us);
+                });
+                parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            };
+            match zero_timestamp_at {
+                None => stamped(body.len(), &[body]),
+                Some(at) => {
+                    // The explicit 0 goes: behind the broker's, it would be the one that counts.
+                    let (before, rest) = body.split_at(at as usize);
+                    let after = rest.get(TIMESTAMP_BYTES..).unwrap_or_default();
+                    stamped(before.len() + after.len(), &[before, after]);
+                }
+            }
+            self.end_record(index, timestamp_us)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn end_record(&mut self, index: usize, timestamp_us: i64) -> Result<(), ProduceError> {
+        let Ok(end) = u32::try_from(self.bytes.len()) else {
+            let reason = InvalidReason::BatchTooLarge;
+            return Err(ProduceError::InvalidRecord { index, reason });
+        };
+        self.ends.push(end);
+        self.timestamps.push(timestamp_us);
+        Ok(())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    pub(crate) fn timestamps(&self) -> &[i64] {
+        &self.timestamps
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// The wall clock, read at most once a batch, and only if a record needs it.
+struct Stamp<'a> {
+    clock: &'a Clock,
+    wall_us: Option<i64>,
+}
+
+impl Stamp<'_> {
+    #[inline]
+    fn get(&mut self) -> i64 {
+        *self.wall_us.get_or_insert_with(|| self.clock.wall_us())
+    }
+}
+
+fn check_count(records: usize) -> Result<(), ProduceError> {
+    match records {
+        0 => Err(ProduceError::EmptyBatch),
+        1..=MAX_BATCH_RECORDS => Ok(()),
+        _ => Err(ProduceError::TooManyRecords { records }),
+    }
+}
+
+#[inline]
+fn check_size(index: usize, bytes: usize, max: usize) -> Result<(), ProduceError> {
+    if bytes > max {
+        Err(ProduceError::RecordTooLarge { index, bytes, max })
+    } else {
+        Ok(())
+    }
+}
