@@ -7,7 +7,11 @@ use crate::{
     server::Server,
 };
 use anyhow::{Result, ensure};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 /// The version of grpcurl that is built where none is found.
 const GRPCURL: &str = "v1.9.3";
@@ -73,22 +77,27 @@ fn python(server: &str) -> Result<()> {
     }
     command::run(protoc.arg("footman/v1/broker.proto"))?;
 
-    let script = |path: PathBuf, args: &[&str]| {
+    let script = |path: PathBuf, args: &[&str], input: Stdio| {
         let mut script = command(&python);
+        script.arg(path).args(args).stdin(input);
         script
-            .arg(path)
-            .args(args)
             .env("PYTHONPATH", &generated)
             .env("FOOTMAN_SERVER", server);
         command::run(&mut script)
     };
-    script(here.join("scenario.py"), &[])?;
+    script(here.join("scenario.py"), &[], Stdio::null())?;
     let examples = root().join("broker-grpc/examples/python");
+    let lines = File::open(root().join("LICENSE-MIT"))?;
     script(
         examples.join("produce.py"),
-        &["greetings", "hello", "from", "python"],
+        &[server, "licence"],
+        lines.into(),
     )?;
-    script(examples.join("subscribe.py"), &["greetings", "3"])
+    script(
+        examples.join("subscribe.py"),
+        &[server, "licence", "10"],
+        Stdio::null(),
+    )
 }
 
 /// Finds the services by reflection, and calls them.
