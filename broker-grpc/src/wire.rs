@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use footman_broker::MAX_BATCH_RECORDS;
 
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -168,7 +169,13 @@ pub(crate) fn read_produce_request<'a>(
     let mut fields = Fields::new(message);
     while let Some((field, value)) = fields.next()? {
         match field {
-            RECORDS => bodies.push(value.bytes(field)?),
+            // One more than a batch may have is enough to see that there are too many.
+            RECORDS => {
+                let body = value.bytes(field)?;
+                if bodies.len() <= MAX_BATCH_RECORDS {
+                    bodies.push(body);
+                }
+            }
             1 => head.topic = value.text(field)?,
             2 => head.request_id = value.varint(field)?,
             3 => head.expected_epoch = value.varint(field)?,

@@ -19,6 +19,9 @@ use crate::wire::{Frame, ProduceHead, read_produce_request};
 /// How many bytes of requests one turn handles before other tasks get theirs.
 const TURN_BYTES: usize = 1024 * 1024;
 
+/// Room for the slices of a request that a stream keeps for the next one.
+const KEPT_SLICES: usize = 4 * 1024;
+
 /// Appends requests, remembering the topic of the last one.
 pub(crate) struct Appender {
     state: Arc<State>,
@@ -59,6 +62,9 @@ impl Appender {
         bodies: &[&[u8]],
     ) -> Result<Frame, Failure> {
         let options = options(head)?;
+        if bodies.is_empty() {
+            return Err(ProduceError::EmptyBatch.into()); // and creates no topic
+        }
         let state = Arc::clone(&self.state);
         let _permit = state.calls.append_permit().ok_or_else(Failure::draining)?;
         let (topic, producer) = self.producer(head.topic)?;
@@ -120,8 +126,11 @@ fn options(head: &ProduceHead<'_>) -> Result<ProduceOptions, Failure> {
         .with_sequence(sequence))
 }
 
-/// An empty vector for slices of another life, with the memory of the one given.
+/// An empty vector for slices of another life, with the memory of the one given unless that is large.
 fn recycle<'to>(mut slices: Vec<&[u8]>) -> Vec<&'to [u8]> {
+    if slices.capacity() > KEPT_SLICES {
+        return Vec::new();
+    }
     slices.clear();
     slices.into_iter().map(|_| [].as_slice()).collect()
 }
