@@ -391,9 +391,9 @@ impl Topic {
     pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
         let options = self.lock().options;
         for meter in self.followers().iter() {
-            // The meter first: the end never falls behind where a reader stands.
+            // A reader may have been told that it lost records which the next store of the end publishes.
             let reading = meter.read();
-            let end_offset = self.ring.tail();
+            let end_offset = self.ring.tail().max(reading.next);
             let lag = end_offset - reading.next;
             into.push(SubscriptionInfo {
                 topic: Arc::clone(&self.name),
