@@ -63,7 +63,7 @@ impl<T, R> Core<T, R> {
                 Poll::Ready(None)
             }
             Take::Wait(deadline) => {
-                calls.merge(state.call_for_room());
+                calls.merge(state.call_for_room(true));
                 *until = deadline.filter(|_| !state.crew.is_armed_for(deadline));
                 state.crew.tasks[number] = Seat::Idle(waker.clone(), *until);
                 self.release_to_all(state, calls);

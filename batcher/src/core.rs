@@ -112,7 +112,10 @@ impl<T, R> State<T, R> {
 
     /// After a worker took a batch: whether another one has to look (C3, C4).
     pub(crate) fn call_after_take(&mut self) -> Calls {
-        let mut calls = self.call_for_room();
+        let mut calls = self.call_for_room(false);
+        if cfg!(loom_twin = "no_next_worker_called") {
+            return calls;
+        }
         let nearest = self.queue.nearest_deadline();
         if self.queue.has_work() || !self.crew.is_armed_for(nearest) {
             calls.worker = self.crew.call();
@@ -120,10 +123,12 @@ impl<T, R> State<T, R> {
         calls
     }
 
-    /// After items left the queue: whether enqueuers that wait can go on.
-    pub(crate) fn call_for_room(&mut self) -> Calls {
+    /// After items left the queue: whether enqueuers that wait can go on. A worker that finds
+    /// nothing to do (`idle`) calls them for whatever room there is.
+    pub(crate) fn call_for_room(&mut self, idle: bool) -> Calls {
         let mut calls = Calls::default();
-        if self.queue.pressed && self.queue.has_ample_room() {
+        let enough = self.queue.has_ample_room() || (idle && self.queue.room() > 0);
+        if self.queue.pressed && enough {
             calls.room = self.room_threads > 0;
             calls.tasks = self.room_tasks.pop(self.queue.room());
             // Tasks that are left out are called when those that come now have made room again.
@@ -230,6 +235,10 @@ impl<T, R> Core<T, R> {
         let mut state = self.lock();
         if state.queue.mode != Mode::Running || state.queue.room() == 0 {
             return Err(self.refuse(state, item));
+        }
+        #[cfg(loom_twin = "accept_after_check")]
+        {
+            state = crate::sync::gap(&self.state, state);
         }
         let offered = state.queue.offer(item, bytes, lane, Instant::now);
         if offered.closed || offered.first {
@@ -389,6 +398,10 @@ impl<T, R> Core<T, R> {
                 }
             }
             self.hint(&state);
+            #[cfg(loom_twin = "room_sleep_after_look")]
+            {
+                state = crate::sync::gap(&self.state, state);
+            }
             state.room_threads += 1;
             state = wait(&self.room, state, until);
             state.room_threads -= 1;
@@ -438,6 +451,10 @@ impl<T, R> Core<T, R> {
         mut state: MutexGuard<'a, State<T, R>>,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State<T, R>> {
+        #[cfg(loom_twin = "done_sleep_after_look")]
+        {
+            state = crate::sync::gap(&self.state, state);
+        }
         state.done_threads += 1;
         let mut state = wait(&self.done, state, until);
         state.done_threads -= 1;
@@ -481,7 +498,9 @@ impl<T, R> Core<T, R> {
 
     /// Stops for good and reports. `items` were taken out before.
     pub(crate) fn report(&self, mut items: Vec<T>) -> StopReport<T> {
-        items.append(&mut self.stop_now());
+        if !cfg!(loom_twin = "report_without_second_look") {
+            items.append(&mut self.stop_now());
+        }
         let counters = self.counters();
         StopReport {
             accepted: counters.accepted,
@@ -509,7 +528,9 @@ impl<T, R> Core<T, R> {
         state.crew.alive -= 1;
         if state.crew.alive > 0 {
             // Others that slept while this one drained the queue end too.
-            let calls = if state.queue.is_drained() {
+            let calls = if cfg!(loom_twin = "leave_alone") {
+                Calls::default()
+            } else if state.queue.is_drained() {
                 state.call_everybody()
             } else {
                 Calls {
@@ -546,7 +567,7 @@ impl<T, R> Core<T, R> {
                     return None;
                 }
                 Take::Wait(until) => {
-                    calls.merge(state.call_for_room());
+                    calls.merge(state.call_for_room(true));
                     let spin = !spun && !state.crew.spinning;
                     if spin || !calls.is_empty() {
                         spun = true;
@@ -570,6 +591,10 @@ impl<T, R> Core<T, R> {
         mut state: MutexGuard<'a, State<T, R>>,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State<T, R>> {
+        #[cfg(loom_twin = "work_sleep_after_look")]
+        {
+            state = crate::sync::gap(&self.state, state);
+        }
         // C4: one armed sleeper is enough.
         let until = until.filter(|_| !state.crew.is_armed_for(until));
         if until.is_some() {

@@ -13,6 +13,8 @@ mod counters;
 mod crew;
 mod error;
 mod failure;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod processor;
 mod queue;
 mod sync;

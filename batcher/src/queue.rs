@@ -525,15 +525,6 @@ impl<T, R> Queue<T, R> {
         let lane = hand.lane as usize;
         self.counters.in_process -= taken as u64;
         self.lanes[lane].busy = false;
-        // A stop has emptied the queue: whatever would go back waits for the next stop to return it.
-        let settled = match settled {
-            Settled::Retry(hand, _) | Settled::Split(hand) | Settled::GiveBack(hand)
-                if self.mode == Mode::Stopped =>
-            {
-                Settled::SetAside(hand)
-            }
-            settled => settled,
-        };
         match settled {
             Settled::Processed(hand) => {
                 self.counters.processed += taken as u64;

@@ -11,7 +11,9 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use std::sync::{LockResult, PoisonError, TryLockError};
+#[cfg(not(loom))]
+use std::sync::TryLockError;
+use std::sync::{LockResult, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Locks, poisoned or not: no critical section of this crate runs user code or panics halfway.
@@ -53,4 +55,16 @@ pub(crate) fn wait<'a, T>(
             left => ignore_poison(condvar.wait_timeout(guard, left)).0,
         },
     }
+}
+
+/// Lets go of the lock and takes it again: what a loom twin does between a check and the act that
+/// rests on it, to show that the model sees the difference.
+#[cfg(loom)]
+#[allow(
+    dead_code,
+    reason = "each twin uses it in one place, the models without a twin in none"
+)]
+pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    drop(guard);
+    lock(mutex)
 }

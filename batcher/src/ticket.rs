@@ -184,6 +184,10 @@ impl<R> Ticket<R> {
             if let Some(result) = board.collect(self.position) {
                 return result;
             }
+            #[cfg(loom_twin = "ticket_sleep_after_look")]
+            {
+                board = crate::sync::gap(&self.completion.board, board);
+            }
             board.sleepers += 1;
             board = wait(&self.completion.settled, board, None);
             board.sleepers -= 1;
