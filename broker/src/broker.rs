@@ -67,7 +67,7 @@ impl Shared {
         name: &str,
         options: TopicOptions,
     ) -> Result<(Arc<Topic>, bool), CreateTopicError> {
-        self.registry.find_or_create(name, |topics| {
+        self.registry.find_or_create(name, |topics, birth| {
             let max = self.options.max_topics;
             if topics >= max {
                 return Err(CreateTopicError::TooManyTopics { max });
@@ -76,7 +76,7 @@ impl Shared {
                 return Err(self.budget.exceeded().into());
             }
             let (clock, budget) = (self.options.clock.clone(), Arc::clone(&self.budget));
-            Ok(Topic::new(name.into(), options, clock, budget)?)
+            Ok(Topic::new(name.into(), birth, options, clock, budget)?)
         })
     }
 
@@ -254,7 +254,7 @@ impl Broker {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
         let mut infos = Vec::new();
-        for topic in self.shared.registry.all() {
+        for topic in self.shared.registry.sorted() {
             topic.subscriptions(&mut infos);
         }
         infos

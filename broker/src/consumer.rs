@@ -14,12 +14,15 @@ use futures_core::Stream;
 
 use crate::broker::Shared;
 use crate::error::{NotSubscribed, PollTimeout, SeekError, SubscribeError};
+use crate::following::Following;
 use crate::item::Item;
 use crate::name::check_name;
 use crate::options::{ConsumerOptions, MAX_SUBSCRIPTIONS};
+use crate::pattern::matches;
 use crate::start::{Position, StartAt, SubscribeOptions, Subscribed};
 use crate::subscription::Subscription;
 use crate::sync;
+use crate::topic::Topic;
 use crate::wait::{Signal, fence_before_sleep};
 
 /// The longest label that is kept.
@@ -66,6 +69,7 @@ pub struct Consumer {
     subscriptions: Vec<Subscription>,
     /// Whose turn it is.
     turn: usize,
+    patterns: Option<Box<Following>>,
     /// How much an item may have.
     max_records: u32,
     max_bytes: u32,
@@ -83,6 +87,7 @@ impl Consumer {
             signal: sync::Arc::new(Signal::default()),
             subscriptions: Vec::new(),
             turn: 0,
+            patterns: None,
             max_records: at_most(max_records).max(1),
             max_bytes: at_most(max_bytes),
         }
@@ -110,13 +115,109 @@ impl Consumer {
             let topic = Arc::clone(subscription.name());
             return Err(SubscribeError::AlreadySubscribed { topic });
         }
-        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+        if !self.has_room() {
             return Err(SubscribeError::TooManySubscriptions);
         }
         let topic = self.shared.open(topic)?;
+        self.follow(topic, options, false)
+    }
+
+    /// Follows every topic whose name matches, those that there are from `start` on, and each that is
+    /// created later from its first record on. Says how many there are.
+    ///
+    /// Names are words with dots between; `*` stands for one word, `>` at the end for one or more:
+    /// `orders.*`, `logs.>`, `>` for all. A topic that is followed already is left as it is. One that was
+    /// deleted is followed again when it is created again, after its [`Item::Reset`].
+    ///
+    /// A consumer follows at most [`MAX_SUBSCRIPTIONS`]. Topics that appear beyond that (those that were
+    /// deleted give up their place) are not followed; [`passed_over`](Self::passed_over) counts them.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`]: nothing is followed then. `start` must not be an offset.
+    ///
+    /// ```
+    /// use footman_broker::{Broker, BrokerOptions, Record, StartAt};
+    ///
+    /// let broker = Broker::new(BrokerOptions::default())?;
+    /// broker.producer("orders.eu")?.produce(&Record::new("paid"))?;
+    /// let mut consumer = broker.consumer();
+    /// assert_eq!(consumer.subscribe_pattern("orders.*", StartAt::Earliest)?, 1);
+    /// broker.producer("orders.us")?.produce(&Record::new("sent"))?;
+    /// let topics: Vec<_> = std::iter::from_fn(|| consumer.try_poll())
+    ///     .map(|item| item.topic().to_string())
+    ///     .collect();
+    /// assert_eq!(topics, ["orders.eu", "orders.us"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subscribe_pattern(
+        &mut self,
+        pattern: &str,
+        start: StartAt,
+    ) -> Result<usize, SubscribeError> {
+        let following = self.patterns.get_or_insert_default();
+        following.check(pattern, start)?;
+        let (mut topics, births) = self
+            .shared
+            .registry
+            .born_since(0, |name| matches(pattern, name));
+        topics.retain(|topic| self.find(&topic.name).is_err());
+        if self.subscriptions.len() + topics.len() > MAX_SUBSCRIPTIONS {
+            return Err(SubscribeError::TooManySubscriptions);
+        }
+        let count = topics.len();
+        for topic in topics {
+            self.follow(topic, SubscribeOptions::new(start), true)?;
+        }
+        if let Some(following) = &mut self.patterns {
+            following.add(pattern, births);
+        }
+        Ok(count)
+    }
+
+    /// Follows no more topics by this pattern, and leaves those that it took up, unless another pattern
+    /// matches them too.
+    ///
+    /// # Errors
+    /// [`NotSubscribed`] if there is no such pattern.
+    pub fn unsubscribe_pattern(&mut self, pattern: &str) -> Result<(), NotSubscribed> {
+        let not_subscribed = || NotSubscribed::new(pattern);
+        self.patterns
+            .as_mut()
+            .ok_or_else(not_subscribed)?
+            .remove(pattern)?;
+        let mut at = 0;
+        while let Some(subscription) = self.subscriptions.get(at) {
+            let kept = self
+                .patterns
+                .as_ref()
+                .is_some_and(|p| p.matches(subscription.name()));
+            if subscription.by_pattern && !kept {
+                self.leave(at);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Topics that match a pattern and appeared when the consumer had no room for them.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.patterns
+            .as_ref()
+            .map_or(0, |following| following.passed_over)
+    }
+
+    fn follow(
+        &mut self,
+        topic: Arc<Topic>,
+        options: SubscribeOptions,
+        by_pattern: bool,
+    ) -> Result<Subscribed, SubscribeError> {
         let SubscribeOptions { start, stop } = options;
-        let subscription = Subscription::new(topic, start, stop, &self.signal)
+        let mut subscription = Subscription::new(topic, start, stop, &self.signal)
             .map_err(SubscribeError::from_start)?;
+        subscription.by_pattern = by_pattern;
         let subscribed = subscription.subscribed();
         if self.subscriptions.is_empty() {
             self.subscriptions.reserve_exact(1); // most follow one topic
@@ -125,18 +226,51 @@ impl Consumer {
         Ok(subscribed)
     }
 
+    /// Whether one more topic may be followed: one that a pattern took up and that was deleted makes room.
+    fn has_room(&mut self) -> bool {
+        if self.subscriptions.len() < MAX_SUBSCRIPTIONS {
+            return true;
+        }
+        let gone = self
+            .subscriptions
+            .iter()
+            .position(|s| s.by_pattern && s.has_ended());
+        gone.map(|at| self.leave(at)).is_some()
+    }
+
+    /// Takes up the topics that have appeared and match a pattern.
+    fn take_up_newborn(&mut self) {
+        let Some(following) = &mut self.patterns else {
+            return;
+        };
+        for topic in following.newborn(&self.shared.registry) {
+            if self.find(&topic.name).is_ok() {
+                continue; // perhaps its reset is due: the subscription says so itself
+            }
+            let earliest = SubscribeOptions::new(StartAt::Earliest);
+            let taken = self.has_room() && self.follow(topic, earliest, true).is_ok();
+            if let Some(following) = self.patterns.as_mut().filter(|_| !taken) {
+                following.passed_over += 1;
+            }
+        }
+    }
+
     /// Follows a topic no longer, and says where it stood. Other topics are not touched.
     ///
     /// # Errors
     /// [`NotSubscribed`] if it is not followed.
     pub fn unsubscribe(&mut self, topic: &str) -> Result<Position, NotSubscribed> {
         let at = self.index_of(topic)?;
+        Ok(self.leave(at))
+    }
+
+    fn leave(&mut self, at: usize) -> Position {
         let mut subscription = self.subscriptions.remove(at);
         if at < self.turn {
             self.turn -= 1;
         }
         subscription.leave(&self.shared.registry);
-        Ok(subscription.position())
+        subscription.position()
     }
 
     /// Goes on reading a topic somewhere else. The subscription's ledger starts again there.
@@ -205,10 +339,14 @@ impl Consumer {
             .fold(0, u64::saturating_add)
     }
 
-    /// Whether every subscription has reached its stop: no item will come. Also so without subscriptions.
+    /// Whether every subscription has reached its stop, and no pattern may bring others: no item will come.
+    /// Also so without subscriptions.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.subscriptions.iter().all(Subscription::is_finished)
+        self.patterns
+            .as_ref()
+            .is_none_or(|patterns| patterns.is_empty())
+            && self.subscriptions.iter().all(Subscription::is_finished)
     }
 
     /// Names the consumer in [`SubscriptionInfo`](crate::SubscriptionInfo). At most 255 bytes are kept.
@@ -223,6 +361,9 @@ impl Consumer {
 
     /// The next item, if there is one now.
     pub fn try_poll(&mut self) -> Option<Item> {
+        if self.patterns.is_some() {
+            self.take_up_newborn();
+        }
         let (max_records, max_bytes) = (self.max_records as usize, self.max_bytes as usize);
         let registry = &self.shared.registry;
         let (before, after) = self.subscriptions.split_at_mut_checked(self.turn)?;
@@ -296,6 +437,9 @@ impl Consumer {
         for subscription in &mut self.subscriptions {
             subscription.arm(&self.shared.registry, &self.signal);
         }
+        if let Some(following) = &mut self.patterns {
+            following.arm(&self.shared.registry, &self.signal);
+        }
         fence_before_sleep();
         self.try_poll()
     }
@@ -346,6 +490,9 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.leave(&self.shared.registry);
+        }
+        if let Some(following) = &mut self.patterns {
+            following.leave(&self.shared.registry);
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::encoding::InvalidReason;
 use crate::epoch::Epoch;
 use crate::name::{MAX_NAME_BYTES, NameProblem};
 use crate::options::{MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS};
+use crate::pattern::PatternProblem;
 
 /// A string that is no topic name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,26 @@ impl InvalidName {
         }
         Self {
             name: name.get(..end).unwrap_or_default().into(),
+            problem,
+        }
+    }
+}
+
+/// A string that is no pattern of topic names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pattern:?} is not a pattern of topic names: {problem}")]
+#[non_exhaustive]
+pub struct InvalidPattern {
+    /// The pattern; of one that is too long, its first 249 bytes.
+    pub pattern: Box<str>,
+    /// What is wrong with it.
+    pub problem: PatternProblem,
+}
+
+impl InvalidPattern {
+    pub(crate) fn new(pattern: &str, problem: PatternProblem) -> Self {
+        Self {
+            pattern: InvalidName::new(pattern, NameProblem::TooLong).name,
             problem,
         }
     }
@@ -230,6 +251,13 @@ pub enum SubscribeError {
     /// The name is none.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
+    /// The pattern is none.
+    #[error(transparent)]
+    InvalidPattern(#[from] InvalidPattern),
+    /// A pattern's topics start at the earliest or latest record, at a time, or at the last n: an offset
+    /// belongs to one topic.
+    #[error("an offset belongs to one topic, not to all that match a pattern")]
+    OffsetOfPattern,
     /// No topic of that name, and topics are not created by their first use.
     #[error(transparent)]
     UnknownTopic(#[from] UnknownTopic),

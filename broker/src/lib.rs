@@ -9,12 +9,14 @@ mod consumer;
 mod encoding;
 mod epoch;
 mod error;
+mod following;
 mod idempotence;
 mod info;
 mod item;
 mod meter;
 mod name;
 mod options;
+mod pattern;
 mod producer;
 mod record;
 mod records;
@@ -36,9 +38,9 @@ pub use consumer::Consumer;
 pub use encoding::InvalidReason;
 pub use epoch::{Epoch, InvalidEpoch};
 pub use error::{
-    CreateTopicError, InvalidName, InvalidOptions, InvalidRecord, NotSubscribed, OutOfMemory,
-    PollTimeout, ProduceError, ProducerError, PurgeTopicError, SeekError, SubscribeError,
-    UnknownTopic, UpdateTopicError,
+    CreateTopicError, InvalidName, InvalidOptions, InvalidPattern, InvalidRecord, NotSubscribed,
+    OutOfMemory, PollTimeout, ProduceError, ProducerError, PurgeTopicError, SeekError,
+    SubscribeError, UnknownTopic, UpdateTopicError,
 };
 pub use info::{SubscriptionInfo, TopicInfo};
 pub use item::{End, EndReason, Item, Lost, Reset};
@@ -47,6 +49,7 @@ pub use options::{
     BrokerOptions, ConsumerOptions, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS,
     ProduceOptions, ProducerSequence, TopicOptions, TopicUpdate,
 };
+pub use pattern::PatternProblem;
 pub use producer::{Produced, Producer};
 pub use record::{Header, Record};
 pub use records::{Iter, RecordRef, Records};

@@ -86,12 +86,17 @@ impl Meter {
     }
 
     pub(crate) fn read(&self) -> Reading {
+        let mut looks = 0u32;
         loop {
             let version = self.version.load(Ordering::Acquire); // M1
             let reading = self.own();
             fence(Ordering::Acquire); // M2
             if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
                 return reading;
+            }
+            looks = looks.wrapping_add(1);
+            if looks.is_multiple_of(64) {
+                std::thread::yield_now(); // the consumer lost its processor in the middle of five stores
             }
             std::hint::spin_loop();
         }

@@ -61,7 +61,7 @@ pub fn check_name(name: &str) -> Result<(), InvalidName> {
     Err(InvalidName::new(name, problem))
 }
 
-fn is_name_character(c: char) -> bool {
+pub(crate) fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 

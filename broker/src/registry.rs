@@ -31,9 +31,8 @@ impl Births {
         self.count.load(Ordering::Acquire) // a topic is in the map before it is counted
     }
 
-    fn announce(&self) {
+    fn add_one(&self) {
         self.count.fetch_add(1, Ordering::Release);
-        self.waits.notify();
     }
 }
 
@@ -41,6 +40,8 @@ impl Births {
 pub(crate) struct Registry {
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     births: Box<[Births]>,
+    /// For patterns: of any name.
+    all_births: Births,
     hasher: RandomState,
 }
 
@@ -48,6 +49,7 @@ impl Registry {
     pub(crate) fn new() -> Self {
         Self {
             topics: RwLock::default(),
+            all_births: Births::new(),
             births: (0..SHARDS).map(|_| Births::new()).collect(),
             hasher: RandomState::new(),
         }
@@ -65,33 +67,63 @@ impl Registry {
         self.read().get(name).cloned()
     }
 
-    /// All topics, by name.
+    /// All topics, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
-        let mut topics: Vec<_> = self.read().values().cloned().collect();
+        self.read().values().cloned().collect()
+    }
+
+    /// All topics, by name.
+    pub(crate) fn sorted(&self) -> Vec<Arc<Topic>> {
+        let mut topics = self.all();
         topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         topics
     }
 
-    /// The topic of that name, or the one that `make` makes of the number of topics that there are: it is
-    /// whole before anybody sees it. The flag says whether it was there.
+    /// The topics that were created after the first `births` ones and whose name is wanted, oldest first;
+    /// and how many were created by now.
+    pub(crate) fn born_since(
+        &self,
+        births: u64,
+        wanted: impl Fn(&str) -> bool,
+    ) -> (Vec<Arc<Topic>>, u64) {
+        let topics = self.read();
+        let count = self.all_births.count(); // changes under the write lock alone
+        let is_new = |topic: &&Arc<Topic>| topic.birth >= births && wanted(&topic.name);
+        let mut born: Vec<_> = topics.values().filter(is_new).cloned().collect();
+        drop(topics);
+        born.sort_unstable_by_key(|topic| topic.birth);
+        (born, count)
+    }
+
+    /// The topic of that name, or the one that `make` makes of the number of topics that there are and that
+    /// there ever were: it is whole before anybody sees it. The flag says whether it was there.
     pub(crate) fn find_or_create<E>(
         &self,
         name: &str,
-        make: impl FnOnce(usize) -> Result<Topic, E>,
+        make: impl FnOnce(usize, u64) -> Result<Topic, E>,
     ) -> Result<(Arc<Topic>, bool), E> {
         let mut topics = self.write();
         if let Some(topic) = topics.get(name) {
             return Ok((Arc::clone(topic), true));
         }
-        let topic = Arc::new(make(topics.len())?);
+        let topic = Arc::new(make(topics.len(), self.all_births.count())?);
         topics.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        let named = self.births_of(name);
+        named.add_one();
+        self.all_births.add_one();
         drop(topics);
-        self.births_of(name).announce();
+        named.waits.notify();
+        self.all_births.waits.notify();
         Ok((topic, false))
     }
 
     pub(crate) fn remove(&self, name: &str) -> Option<Arc<Topic>> {
         self.write().remove(name)
+    }
+
+    /// Where all creations are announced.
+    pub(crate) fn all_births(&self) -> &Births {
+        &self.all_births
     }
 
     /// Where creations of that name are announced.

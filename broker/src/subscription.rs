@@ -36,6 +36,8 @@ pub(crate) struct Subscription {
     /// Its number among the topic's followers.
     follower: u32,
     pub(crate) paused: bool,
+    /// A pattern took it up.
+    pub(crate) by_pattern: bool,
     /// In the topic's wait set while following, in that of its name's births when ended.
     arming: Arming,
     stop: u64,
@@ -80,6 +82,7 @@ impl Subscription {
             meter,
             follower,
             paused: false,
+            by_pattern: false,
             arming,
             stop,
             state,
@@ -121,6 +124,11 @@ impl Subscription {
         let end = ring.tail().min(self.stop);
         let records = end.saturating_sub(next.max(ring.oldest()));
         records.saturating_mul(self.topic.mean_record_bytes())
+    }
+
+    /// Its topic was deleted, and no other of that name has been seen.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -35,6 +35,8 @@ pub(crate) struct Topic {
     pub(crate) epoch: Epoch,
     pub(crate) ring: ByteRing,
     pub(crate) waits: WaitSet,
+    /// How many topics the broker had created before.
+    pub(crate) birth: u64,
     created: SystemTime,
     clock: Clock,
     budget: Arc<Budget>,
@@ -64,6 +66,7 @@ struct Appender {
 impl Topic {
     pub(crate) fn new(
         name: Arc<str>,
+        birth: u64,
         options: TopicOptions,
         clock: Clock,
         budget: Arc<Budget>,
@@ -82,6 +85,7 @@ impl Topic {
             epoch: Epoch::random(),
             ring,
             waits: WaitSet::new(),
+            birth,
             created: clock.wall(),
             clock,
             budget,
