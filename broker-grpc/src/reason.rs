@@ -47,6 +47,8 @@ pub const OUT_OF_MEMORY: &str = "OUT_OF_MEMORY";
 pub const DRAINING: &str = "DRAINING";
 /// A subscriber did not read for too long.
 pub const STALLED: &str = "STALLED";
+/// A call's request did not come in time.
+pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 /// There is no such method.
 pub const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
 /// The message is compressed in a way that the server does not read.

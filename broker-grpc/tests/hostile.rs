@@ -3,6 +3,7 @@
 mod harness;
 
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use footman_broker::{Item, Record, StartAt, StopAt};
@@ -106,6 +107,25 @@ async fn a_handshake_that_takes_too_long_is_cut() {
 }
 
 #[tokio::test]
+async fn a_call_without_its_request_is_ended() {
+    let mut options = ServerOptions::default();
+    options.limits.request_timeout = Duration::from_millis(50);
+    let server = Running::start(options).await;
+    // The head of a message of 5 bytes, and a body that never ends.
+    let status = raw_call(
+        &server,
+        "/footman.v1.Broker/Subscribe",
+        Whole::unfinished(b"\0\0\0\0\x05"),
+    )
+    .await;
+    assert_eq!(
+        reason(&status),
+        (Code::DeadlineExceeded, why::REQUEST_TIMEOUT.to_owned())
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn connections_over_the_limit_are_closed() {
     let mut options = ServerOptions::default();
     options.limits.max_connections = 2;
@@ -194,7 +214,7 @@ async fn limits_that_make_no_sense_are_refused() {
 }
 
 /// Calls a method with a body of raw bytes, and gives the status.
-async fn raw_call(server: &Running, path: &str, body: &[u8]) -> tonic::Status {
+async fn raw_call(server: &Running, path: &str, body: impl Into<Whole>) -> tonic::Status {
     use tonic::codegen::Service as _;
     let mut channel = channel(server.addr).await;
     std::future::poll_fn(|cx| channel.poll_ready(cx))
@@ -205,7 +225,7 @@ async fn raw_call(server: &Running, path: &str, body: &[u8]) -> tonic::Status {
         .uri(format!("http://{}{path}", server.addr))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .body(tonic::body::Body::new(Whole(Some(body.to_vec()))))
+        .body(tonic::body::Body::new(body.into()))
         .unwrap();
     let response = channel.call(request).await.unwrap();
     let headers = response.headers().clone();
@@ -223,7 +243,29 @@ async fn raw_call(server: &Running, path: &str, body: &[u8]) -> tonic::Status {
     }
 }
 
-struct Whole(Option<Vec<u8>>);
+/// A body of given bytes.
+struct Whole {
+    bytes: Option<Vec<u8>>,
+    ends: bool,
+}
+
+impl Whole {
+    fn unfinished(bytes: &[u8]) -> Self {
+        Whole {
+            bytes: Some(bytes.to_vec()),
+            ends: false,
+        }
+    }
+}
+
+impl From<&[u8]> for Whole {
+    fn from(bytes: &[u8]) -> Self {
+        Whole {
+            bytes: Some(bytes.to_vec()),
+            ends: true,
+        }
+    }
+}
 
 impl http_body::Body for Whole {
     type Data = tonic::codegen::Bytes;
@@ -231,13 +273,13 @@ impl http_body::Body for Whole {
 
     fn poll_frame(
         mut self: std::pin::Pin<&mut Self>,
-        _cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
-        std::task::Poll::Ready(
-            self.0
-                .take()
-                .map(|body| Ok(http_body::Frame::data(body.into()))),
-        )
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        match self.bytes.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(http_body::Frame::data(bytes.into())))),
+            None if self.ends => Poll::Ready(None),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -316,8 +358,8 @@ async fn messages_that_are_none_end_their_call() {
         );
     }
     // Nothing at all is an empty stream, or a unary call without its message.
-    assert_eq!(raw_call(&server, produce, b"").await.code(), Code::Ok);
-    let status = raw_call(&server, batch, b"").await;
+    assert_eq!(raw_call(&server, produce, &b""[..]).await.code(), Code::Ok);
+    let status = raw_call(&server, batch, &b""[..]).await;
     assert_eq!(
         reason(&status),
         (Code::InvalidArgument, why::INVALID_REQUEST.to_owned())
@@ -343,7 +385,7 @@ async fn records_that_are_none_are_refused_whole() {
         message.extend_from_slice(body);
         let mut framed = vec![0, 0, 0, 0, message.len() as u8];
         framed.append(&mut message);
-        let status = raw_call(&server, "/footman.v1.Broker/ProduceBatch", &framed).await;
+        let status = raw_call(&server, "/footman.v1.Broker/ProduceBatch", &framed[..]).await;
         assert_eq!(
             reason(&status),
             (Code::InvalidArgument, why::INVALID_RECORD.to_owned()),

@@ -32,6 +32,8 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// Time from accept until the peer's HTTP/2 preface and first SETTINGS are there. Default 5 s.
     pub handshake_timeout: Duration,
+    /// Time that a call with one request has until that request is there; then it ends with `REQUEST_TIMEOUT`. Default 30 s.
+    pub request_timeout: Duration,
     /// HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`: calls at once on one connection. Default 512.
     pub max_streams_per_connection: u32,
     /// HTTP/2 `SETTINGS_MAX_HEADER_LIST_SIZE`, in bytes; bounds CONTINUATION floods too. Default 16 KiB.
@@ -66,6 +68,7 @@ impl Default for Limits {
             max_topics_per_call: 1_024,
             max_request_bytes: 4 * 1024 * 1024,
             handshake_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
             max_streams_per_connection: 512,
             max_header_list_bytes: 16 * 1024,
             header_table_bytes: 4_096,
@@ -116,7 +119,10 @@ impl Limits {
                 "send_buffer_bytes must be below 4 GiB",
             ));
         }
-        if self.handshake_timeout.is_zero() || self.keepalive_timeout.is_zero() {
+        if self.handshake_timeout.is_zero()
+            || self.request_timeout.is_zero()
+            || self.keepalive_timeout.is_zero()
+        {
             return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
         }
         Ok(())

@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message as _;
+use tokio::time::timeout;
 use tonic::Streaming;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
@@ -25,6 +26,7 @@ use crate::server::ServeError;
 use crate::server::admin::Admin;
 use crate::server::calls::{Call, Watched};
 use crate::server::fetch::fetch;
+use crate::server::limits::Limits;
 use crate::server::produce::{Appender, ProduceStream, StreamEnds};
 use crate::server::state::State;
 use crate::server::status::Failure;
@@ -169,18 +171,18 @@ impl BrokerMethod {
                 Ok(respond(ProduceStream::new(messages, state)))
             }
             BrokerMethod::ProduceBatch => {
-                let message = only(&mut messages, max).await?;
+                let message = only(&mut messages, &state.limits).await?;
                 let appended = Appender::new(state).append(&message);
                 let (_, answer) = appended.map_err(|StreamEnds(failure)| failure)?;
                 Ok(respond(One::<true>(Some(answer?))))
             }
             BrokerMethod::Subscribe => {
-                let request = only(&mut messages, max).await?;
+                let request = only(&mut messages, &state.limits).await?;
                 let request = proto::SubscribeRequest::decode(request)?;
                 Ok(respond(Subscription::open(&state, request)?))
             }
             BrokerMethod::Fetch => {
-                let request = only(&mut messages, max).await?;
+                let request = only(&mut messages, &state.limits).await?;
                 let request = proto::FetchRequest::decode(request)?;
                 Ok(respond(One::<true>(Some(fetch(&state, request).await?))))
             }
@@ -189,13 +191,14 @@ impl BrokerMethod {
 }
 
 /// The one message of a call that has one.
-async fn only(messages: &mut Streaming<Bytes>, max: usize) -> Result<Bytes, Failure> {
-    match messages.message().await {
-        Ok(Some(message)) => Ok(message),
-        Ok(None) => Err(Failure::invalid_request(
+async fn only(messages: &mut Streaming<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
+    match timeout(limits.request_timeout, messages.message()).await {
+        Ok(Ok(Some(message))) => Ok(message),
+        Ok(Ok(None)) => Err(Failure::invalid_request(
             "the call has no message: send one",
         )),
-        Err(status) => Err(Failure::unreadable(&status, max)),
+        Ok(Err(status)) => Err(Failure::unreadable(&status, limits.max_request_bytes)),
+        Err(_) => Err(Failure::request_timeout(limits.request_timeout)),
     }
 }
 

@@ -99,6 +99,11 @@ impl Failure {
         .retry_after(FULL_RETRY)
     }
 
+    pub(crate) fn request_timeout(after: Duration) -> Self {
+        let message = format!("the call's request did not come within {after:?}: send it at once");
+        Failure::new(Code::DeadlineExceeded, reason::REQUEST_TIMEOUT, message)
+    }
+
     pub(crate) fn unknown_method(path: &str) -> Self {
         let path: String = path.chars().take(200).collect();
         let message =
