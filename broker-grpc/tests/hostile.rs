@@ -193,6 +193,18 @@ async fn the_limits_are_what_the_settings_frame_says() {
 }
 
 #[tokio::test]
+async fn connections_are_told_to_go_away_when_the_server_shuts_down() {
+    let mut server = Running::start(ServerOptions::default()).await;
+    let mut socket = hello(server.addr).await;
+    assert_eq!(frame(&mut socket).await.0, 4, "the connection is served");
+    server.shut_down();
+    while frame(&mut socket).await.0 != 7 {}
+    server.stopped().await;
+    let refused = TcpStream::connect(server.addr).await;
+    assert!(refused.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
 async fn limits_that_make_no_sense_are_refused() {
     type Change = fn(&mut ServerOptions);
     let changes: [Change; 5] = [
