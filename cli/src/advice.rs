@@ -8,8 +8,16 @@ use footman_broker_grpc::{
 
 /// The error and its causes in one line, each as a user of this program understands it.
 pub(crate) fn explain(error: &anyhow::Error) -> String {
-    let causes: Vec<String> = error.chain().map(explain_one).collect();
-    causes.join(": ")
+    let mut line = String::new();
+    for cause in error.chain().map(explain_one) {
+        // Some errors say their cause themselves.
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }
 
 fn explain_one(error: &(dyn Error + 'static)) -> String {

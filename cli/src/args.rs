@@ -26,6 +26,7 @@ Exit codes:
 
 Environment:
   FOOTMAN_SERVER   the server to talk to, as --server
+  FOOTMAN_LISTEN, FOOTMAN_MEMORY, … options of `serve`, as its --help says
   RUST_LOG         what to log on stderr, as in RUST_LOG=footman=debug
 
 Try it:
@@ -106,16 +107,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR", env = "FOOTMAN_LISTEN", default_value = DEFAULT_ADDRESS)]
     pub(crate) listen: SocketAddr,
     /// Refuse unknown topics instead of creating them on first use
-    #[arg(long)]
+    #[arg(long, env = "FOOTMAN_NO_AUTO_CREATE", hide_env_values = true)]
     pub(crate) no_auto_create: bool,
     /// How many topics there may be
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, env = "FOOTMAN_MAX_TOPICS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) max_topics: Option<u64>,
     /// How much memory all topics together may take
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, env = "FOOTMAN_MEMORY", hide_env_values = true, value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) memory: Option<u64>,
     /// How long a stop waits for clients to finish
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, env = "FOOTMAN_DRAIN_TIMEOUT", hide_env_values = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) drain_timeout: Option<Duration>,
     #[command(
         flatten,

@@ -9,6 +9,7 @@
 
 use std::io::Write as _;
 
+use crate::quantity::format_records;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
@@ -129,11 +130,12 @@ pub(crate) fn write_json_event(out: &mut Vec<u8>, topic: &str, event: Event) {
 pub(crate) fn describe_event(topic: &str, event: Event) -> String {
     match event {
         Event::Lost { from, to } => {
-            let count = to.saturating_sub(from);
-            let noun = if count == 1 { "record" } else { "records" };
+            let (lost, last) = (
+                format_records(to.saturating_sub(from)),
+                to.saturating_sub(1),
+            );
             format!(
-                "topic \"{topic}\": lost {count} {noun}, offsets {from} to {}: overwritten before they were read",
-                to.saturating_sub(1)
+                "topic \"{topic}\": lost {lost}, offsets {from} to {last}: overwritten before they were read"
             )
         }
         Event::Reset {

@@ -127,6 +127,15 @@ pub(crate) fn format_count(count: u64) -> String {
     grouped
 }
 
+/// Writes how many records: `1 record`, `1 000 records`.
+pub(crate) fn format_records(count: u64) -> String {
+    format!(
+        "{} record{}",
+        format_count(count),
+        if count == 1 { "" } else { "s" }
+    )
+}
+
 /// Writes a count as a limit: `unlimited` for the largest.
 pub(crate) fn format_count_limit(count: u64) -> String {
     if count == u64::MAX {

@@ -17,14 +17,7 @@ fn an_unknown_topic_is_refused_where_topics_are_not_created_on_first_use() {
         .expect_failure(&["\"nope\"", "footman topics create nope"]);
     server
         .run_with(&["produce", "nope"], b"x\n")
-        .expect_failure(&["\"nope\"", "footman topics create nope", "0 of 1 records"]);
-    // A refusal is said while the input is still open.
-    let mut waiting = Process::fed(&mut server.footman(&["produce", "nope"]), Stdio::piped());
-    let mut stdin = waiting.stdin();
-    stdin.write_all(b"x\n").expect("the producer reads");
-    waiting
-        .finish()
-        .expect_failure(&["\"nope\"", "0 of 1 records"]);
+        .expect_failure(&["\"nope\"", "footman topics create nope"]);
     for arguments in [
         ["topics", "describe", "nope"],
         ["topics", "delete", "nope"],
@@ -63,28 +56,43 @@ fn a_name_that_cannot_be_a_topic_is_refused() {
 }
 
 #[test]
-fn a_record_over_the_limit_is_refused_and_what_came_before_it_is_kept() {
-    let server = Server::start(&[]);
+fn a_refusal_is_said_while_the_input_is_still_open() {
+    let server = Server::start(&["--no-auto-create"]);
+    server.run(&["topics", "create", "t"]).expect_code(0);
+    let mut producer = Process::fed(&mut server.footman(&["produce", "t"]), Stdio::piped());
+    let mut stdin = producer.stdin();
+    stdin.write_all(b"one\n").expect("the producer reads");
+    let one = server.run(&["consume", "t", "-n", "1"]).expect_code(0);
+    assert_eq!(one.stdout, ["one"]);
+    server.run(&["topics", "delete", "t"]).expect_code(0);
+    stdin.write_all(b"two\n").expect("the producer reads");
+    producer
+        .finish()
+        .expect_failure(&["\"t\"", "1 of 2 records"]);
+}
+
+#[test]
+fn a_record_over_the_limit_is_named_and_what_came_before_it_is_delivered() {
+    let server = Server::start(&["--max-record", "2KiB"]);
     server
         .run(&["topics", "create", "t", "--max-record", "1KiB"])
         .expect_code(0);
-    let mut input = b"small\n".to_vec();
-    input.extend(vec![b'x'; 2_000]);
-    server
-        .run_with(&["produce", "t", "--linger", "0s"], &input)
-        .expect_failure(&["1024"]);
-    server
-        .run_with(&["produce", "t"], b"after\n")
-        .expect_code(0);
-    let kept = server
-        .run(&["consume", "t", "--no-follow"])
-        .expect_code(0)
-        .stdout;
-    assert_eq!(kept.last().map(String::as_str), Some("after"));
-    assert!(
-        kept.iter().all(|line| line.len() < 1_000),
-        "the large one is not there"
-    );
+    for (topic, limit, file) in [("t", 1024, 1_100), ("new", 2048, 2_100)] {
+        let input = [b"small\n".to_vec(), vec![b'x'; file], b"\nafter\n".to_vec()].concat();
+        let refused = [
+            "record 2",
+            &limit.to_string(),
+            "--max-record",
+            "1 of 2 records",
+        ];
+        server
+            .run_with(&["produce", topic], &input)
+            .expect_failure(&refused);
+        let kept = server
+            .run(&["consume", topic, "--no-follow"])
+            .expect_code(0);
+        assert_eq!(kept.stdout, ["small"]);
+    }
     server
         .run(&["topics", "create", "u", "--max-record", "4MiB"])
         .expect_failure(&["max"]);

@@ -64,7 +64,7 @@ fn ctrl_c_ends_a_consumer_with_0_unless_it_was_not_done() {
                     .stderr
                     .last()
                     .expect("the counts are said")
-                    .contains("1 records, 0 lost"),
+                    .contains("1 record, 0 lost"),
                 "{finished:?}"
             );
         }

@@ -19,7 +19,7 @@ use crate::connection;
 use crate::notice::notice;
 use crate::outcome::Outcome;
 use crate::output::{self, Event, Field, Format, RecordView};
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_records};
 use crate::resume::{Position, ResumeFile};
 use crate::signal::Stop;
 use crate::start::Start;
@@ -43,8 +43,8 @@ pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
     writer.save()?;
     if !args.quiet && (interrupted || writer.lost > 0) {
         notice(&format!(
-            "{} records, {} lost",
-            format_count(writer.written),
+            "{}, {} lost",
+            format_records(writer.written),
             format_count(writer.lost)
         ));
     }

@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use footman_broker::Record;
-use footman_broker_grpc::{Client, ProduceError, Producer};
+use footman_broker_grpc::{CallError, Client, ProduceError, Producer, reason};
 use tokio::sync::mpsc;
 
 use crate::args::{ByteString, ProduceArgs};
@@ -16,7 +16,7 @@ use crate::connection;
 use crate::input::{Framing, Splitter, split_key};
 use crate::notice::{Progress, notice};
 use crate::outcome::Outcome;
-use crate::quantity::{format_bytes, format_count, format_rate};
+use crate::quantity::{format_bytes, format_count, format_rate, format_records};
 use crate::signal::Stop;
 use crate::source::{self, Piece};
 
@@ -26,6 +26,7 @@ const REST: Duration = Duration::from_millis(50);
 pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
     let client = Client::connect(server).await?;
+    let max_record_bytes = max_record_bytes(&client, &args.topic).await?;
     let listener = connection::listener(server, args.quiet);
     let mut builder = client.producer(&args.topic).on_connection_change(listener);
     if let Some(linger) = args.linger {
@@ -35,64 +36,58 @@ pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
         builder = builder.delivery_timeout(timeout);
     }
     let producer = builder.build();
-    let started = Instant::now();
-    let mut feed = Feed::new(&args, &producer, started);
+    let mut feed = Feed::new(&args, &producer, max_record_bytes);
     let fed = tokio::select! {
         fed = feed.run(source::read(args.files)?) => fed.map(|()| Outcome::Done),
         () = stop.asked() => Ok(Outcome::Interrupted),
     };
     feed.progress.clear();
-    let Feed { records, bytes, .. } = feed;
     // Whatever was taken in is delivered, even if the rest of the input cannot be.
-    let closed = producer.clone().close().await;
-    let acknowledged = producer.acknowledged();
-    let summary = || {
-        let rate = acknowledged as f64 / started.elapsed().as_secs_f64().max(1e-6);
-        let acknowledged = format_count(acknowledged);
-        format!(
-            "{acknowledged} records acknowledged, {} read, {}",
-            format_bytes(bytes),
-            format_rate(rate)
-        )
-    };
-    closed
-        .map_err(|error| incomplete(explained(error, &producer, records), acknowledged, records))?;
-    let outcome = fed.map_err(|error| incomplete(error, acknowledged, records))?;
+    let delivered = producer
+        .flush()
+        .await
+        .map_err(|error| explained(error, &producer));
+    let outcome = delivered.and(fed).map_err(|error| feed.incomplete(error))?;
     if !args.quiet {
-        notice(&summary());
+        notice(&feed.summary());
     }
     Ok(outcome)
 }
 
-fn incomplete(error: anyhow::Error, acknowledged: u64, records: u64) -> anyhow::Error {
-    let (acknowledged, records) = (format_count(acknowledged), format_count(records));
-    error.context(format!(
-        "{acknowledged} of {records} records read were acknowledged"
-    ))
+/// The largest record that the topic takes, or will take when the first record creates it.
+async fn max_record_bytes(client: &Client, topic: &str) -> Result<usize> {
+    let options = match client.topic(topic).await {
+        Err(CallError::Server(error)) if error.reason == reason::UNKNOWN_TOPIC => {
+            let info = client.server_info().await?;
+            if !info.auto_create {
+                return Err(error.into());
+            }
+            info.topic_defaults
+        }
+        topic => topic?.options,
+    };
+    Ok(usize::try_from(options.max_record_bytes)?)
 }
 
-/// The producer's error with what it does not say itself: the topic, or which record it is about.
-fn explained(error: ProduceError, producer: &Producer, record: u64) -> anyhow::Error {
+/// The producer's error with the topic that it is about.
+fn explained(error: ProduceError, producer: &Producer) -> anyhow::Error {
     match error {
         ProduceError::Server(mut error) => {
             let topic = producer.topic().to_owned();
             error.metadata.entry("topic".to_owned()).or_insert(topic);
             ProduceError::Server(error).into()
         }
-        ProduceError::RecordTooLarge { .. } => {
-            anyhow::Error::from(error).context(format!("record {record}"))
-        }
         _ => error.into(),
     }
 }
 
 /// While the input rests, learns what became of the records before: a refusal is not kept until the next line.
-async fn settle(producer: &Producer, records: u64) -> Result<()> {
+async fn settle(producer: &Producer) -> Result<()> {
     tokio::time::sleep(REST).await;
     producer
         .flush()
         .await
-        .map_err(|error| explained(error, producer, records))
+        .map_err(|error| explained(error, producer))
 }
 
 /// What turns input into records and feeds them to the producer.
@@ -102,6 +97,7 @@ struct Feed<'a> {
     key_separator: Option<Vec<u8>>,
     key: Option<Bytes>,
     headers: Vec<(String, Bytes)>,
+    max_record_bytes: usize,
     records: u64,
     bytes: u64,
     started: Instant,
@@ -109,7 +105,8 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    fn new<'a>(args: &ProduceArgs, producer: &'a Producer, started: Instant) -> Feed<'a> {
+    fn new<'a>(args: &ProduceArgs, producer: &'a Producer, max_record_bytes: usize) -> Feed<'a> {
+        let started = Instant::now();
         Feed {
             producer,
             framing: args.framing.framing(),
@@ -120,6 +117,7 @@ impl Feed<'_> {
                 .iter()
                 .map(|(name, value)| (name.clone(), Bytes::from(value.clone())))
                 .collect(),
+            max_record_bytes,
             records: 0,
             bytes: 0,
             started,
@@ -132,7 +130,7 @@ impl Feed<'_> {
         loop {
             let piece = tokio::select! {
                 piece = input.recv() => piece,
-                settled = settle(self.producer, self.records) => {
+                settled = settle(self.producer) => {
                     settled?;
                     input.recv().await
                 }
@@ -171,21 +169,58 @@ impl Feed<'_> {
         for (name, value) in &self.headers {
             record = record.with_header(name.as_str(), value.clone());
         }
+        let bytes = record.encoded_len();
+        if bytes > self.max_record_bytes {
+            let (number, topic, max) = (self.records, self.producer.topic(), self.max_record_bytes);
+            bail!(
+                "record {number} has {bytes} bytes and topic {topic:?} takes {max}: send it in parts, \
+                 or raise the limit with `footman topics update {topic} --max-record BYTES`"
+            );
+        }
         let enqueued = self.producer.enqueue(&record).await;
-        enqueued.map_err(|error| explained(error, self.producer, self.records))
+        enqueued.map_err(|error| explained(error, self.producer))
     }
 
     fn show_progress(&mut self) {
-        let now = Instant::now();
-        let (acknowledged, bytes) = (self.producer.acknowledged(), self.bytes);
-        let seconds = (now - self.started).as_secs_f64();
-        self.progress.update(now, || {
-            let rate = format_rate(acknowledged as f64 / seconds);
-            format!(
-                "{} records acknowledged, {} read, {rate}",
-                format_count(acknowledged),
-                format_bytes(bytes)
+        let summary = || {
+            summary(
+                self.producer.acknowledged(),
+                self.bytes,
+                self.started.elapsed(),
             )
-        });
+        };
+        self.progress.update(Instant::now(), summary);
     }
+
+    fn summary(&self) -> String {
+        summary(
+            self.producer.acknowledged(),
+            self.bytes,
+            self.started.elapsed(),
+        )
+    }
+
+    /// The error that ended it, with how far it got.
+    fn incomplete(&self, error: anyhow::Error) -> anyhow::Error {
+        if self.records == 0 {
+            return error;
+        }
+        let (acknowledged, records) = (
+            format_count(self.producer.acknowledged()),
+            format_count(self.records),
+        );
+        error.context(format!(
+            "{acknowledged} of {records} records read were acknowledged"
+        ))
+    }
+}
+
+fn summary(acknowledged: u64, bytes: u64, elapsed: Duration) -> String {
+    let rate = acknowledged as f64 / elapsed.as_secs_f64().max(1e-6);
+    format!(
+        "{} acknowledged, {} read, {}",
+        format_records(acknowledged),
+        format_bytes(bytes),
+        format_rate(rate)
+    )
 }

@@ -12,16 +12,15 @@ use crate::signal::Stop;
 
 pub(crate) async fn run(args: ServeArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
+    raise_descriptor_limit();
     let mut options = ServerOptions::default();
     options.broker = broker_options(&args)?;
     if let Some(timeout) = args.drain_timeout {
         options.drain_timeout = timeout;
     }
-    let server = Server::bind(args.listen, options).await.with_context(|| {
-        format!(
-            "cannot listen on {} (choose another address with --listen; port 0 takes a free one)",
-            args.listen
-        )
+    let listen = args.listen;
+    let server = Server::bind(listen, options).await.with_context(|| {
+        format!("{listen} is not to be had (choose another address with --listen; port 0 takes a free one)")
     })?;
     // Scripts wait for this line; whoever started the server may have closed stderr, which is their choice.
     let _ = writeln!(
@@ -31,6 +30,22 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Outcome> {
     );
     server.serve(async move { stop.asked().await }).await?;
     Ok(Outcome::Done)
+}
+
+/// Lets the process have as many descriptors as it may: a connection takes one, and what a login shell gives
+/// (1024 is common) is meant for programs that wait with `select`.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current != limit.maximum {
+            limit.current = limit.maximum;
+            if let Err(error) = setrlimit(Resource::Nofile, limit) {
+                tracing::warn!(%error, "cannot raise the limit of open descriptors");
+            }
+        }
+    }
 }
 
 fn broker_options(args: &ServeArgs) -> Result<BrokerOptions> {

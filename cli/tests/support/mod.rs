@@ -21,8 +21,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The binary, without any settings of whoever runs the tests.
 pub(crate) fn footman() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_footman"));
-    for variable in ["FOOTMAN_SERVER", "FOOTMAN_LISTEN", "RUST_LOG"] {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("FOOTMAN_") || variable == "RUST_LOG" {
+            command.env_remove(variable);
+        }
     }
     command
 }
@@ -265,13 +267,19 @@ impl Server {
     pub(crate) fn start_at(address: &str, options: &[&str]) -> Server {
         let mut command = footman();
         command.args(["serve", "--listen", address]).args(options);
-        let mut process = Process::follow(&mut command);
+        Server::from_process(Process::follow(&mut command))
+    }
+
+    /// The server that `process` is about to be.
+    pub(crate) fn from_process(mut process: Process) -> Server {
         let line = process.wait_for_notice("listening on ");
         let address = line
             .strip_prefix("listening on ")
-            .and_then(|a| a.parse().ok())
-            .expect("the line is the address");
-        Server { process, address }
+            .and_then(|address| address.parse().ok());
+        Server {
+            process,
+            address: address.expect("the line says the address"),
+        }
     }
 
     /// A client command against this server.

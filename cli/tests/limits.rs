@@ -1,0 +1,47 @@
+//! A server makes do with what the system gives it, and recovers when it was not enough.
+#![cfg(unix)]
+
+mod support;
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use support::{Process, Server, footman};
+
+/// A server started from a shell that has set its limits first.
+fn start_limited(limits: &str) -> Server {
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        &format!("{limits} && exec \"$0\" serve --listen 127.0.0.1:0"),
+    ]);
+    shell.arg(footman().get_program());
+    Server::from_process(Process::follow(&mut shell))
+}
+
+fn connect(server: &Server, count: usize) -> Vec<TcpStream> {
+    (0..count)
+        .map(|_| TcpStream::connect(server.address).expect("the system takes connections"))
+        .collect()
+}
+
+#[test]
+fn a_server_takes_all_the_descriptors_it_may_have() {
+    let server = start_limited("ulimit -S -n 64");
+    let connections = connect(&server, 100);
+    server.run(&["topics", "list"]).expect_code(0);
+    drop(connections);
+}
+
+#[test]
+fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
+    let server = start_limited("ulimit -n 64");
+    let mut consumer = Process::follow(&mut server.footman(&["consume", "t"]));
+    server.produce_numbers("t", 0..1);
+    assert_eq!(consumer.next_line().as_deref(), Some("0"));
+    let connections = connect(&server, 100);
+    // Nobody new can be served, but who was there still is.
+    drop(connections);
+    server.produce_numbers("t", 1..2);
+    assert_eq!(consumer.next_line().as_deref(), Some("1"));
+}
