@@ -32,10 +32,12 @@ pub struct ByteProducer {
     ring: ByteRing,
     writer: Writer<ByteBlock>,
     options: ByteRingOptions,
-    /// What is published.
-    published: Cursor,
     /// What is written: ahead of `published` while a batch is under way.
     cursor: Cursor,
+    /// The published tail.
+    published: u64,
+    /// Where the batch under way began.
+    batch_start: Cursor,
     oldest: u64,
     /// Bytes of all records before `oldest` since the ring began.
     oldest_bytes: u64,
@@ -54,8 +56,9 @@ impl ByteProducer {
             ring,
             writer,
             options,
-            published: cursor,
             cursor,
+            published: start,
+            batch_start: cursor,
             oldest: start,
             oldest_bytes: 0,
             spare: None,
@@ -81,6 +84,7 @@ impl ByteProducer {
     /// If the ring is closed.
     pub fn batch(&mut self) -> ByteBatch<'_> {
         self.begin();
+        self.batch_start = self.cursor;
         ByteBatch { producer: self }
     }
 
@@ -89,11 +93,11 @@ impl ByteProducer {
     /// were evicted earlier while a reader was inside. Works on a closed ring too.
     pub fn trim(&mut self, oldest: u64) {
         self.roll_back();
-        let oldest = oldest.clamp(self.oldest, self.published.next);
+        let oldest = oldest.clamp(self.oldest, self.published);
         self.advance_oldest(oldest);
         self.release_below_oldest(true);
-        if self.oldest == self.published.next {
-            while let Some(taken) = self.writer.evict_open(self.published.next) {
+        if self.oldest == self.published {
+            while let Some(taken) = self.writer.evict_open(self.published) {
                 self.keep_or_free(taken.cleared());
             }
         }
@@ -137,7 +141,7 @@ impl ByteProducer {
     #[inline]
     fn begin(&mut self) {
         assert!(!self.ring.is_closed(), "the ring is closed");
-        if self.cursor.next != self.published.next {
+        if self.cursor.next != self.published {
             self.roll_back();
         }
     }
@@ -275,7 +279,7 @@ impl ByteProducer {
         if self.writer.has_pending() {
             self.writer.commit();
         }
-        self.published = self.cursor;
+        self.published = self.cursor.next;
         self.advance_oldest(self.oldest);
         self.release_below_oldest(false);
     }
@@ -285,7 +289,7 @@ impl ByteProducer {
     fn advance_oldest(&mut self, at_least: u64) {
         let Cursor {
             next: tail, bytes, ..
-        } = self.published;
+        } = self.cursor;
         let by_records = tail.saturating_sub(self.options.max_records).max(at_least);
         let over = bytes - self.oldest_bytes > self.options.max_bytes;
         if by_records > self.oldest || over {
@@ -301,7 +305,7 @@ impl ByteProducer {
     fn find_oldest(&mut self, at_least: u64) {
         let Cursor {
             next: tail, bytes, ..
-        } = self.published;
+        } = self.cursor;
         let max_bytes = self.options.max_bytes;
         let live = self.writer.live();
         let passed =
@@ -334,7 +338,10 @@ impl ByteProducer {
     /// Takes back the segments that are wholly below the oldest sequence.
     #[inline]
     fn release_below_oldest(&mut self, free: bool) {
-        while let Some(taken) = self.writer.evict(self.oldest) {
+        while self.writer.has_below(self.oldest) {
+            let Some(taken) = self.writer.evict(self.oldest) else {
+                break;
+            };
             if free {
                 self.free(taken.cleared());
             } else {
@@ -345,10 +352,13 @@ impl ByteProducer {
 
     /// Drops what is written and not published.
     fn roll_back(&mut self) {
+        if self.cursor.next == self.published {
+            return;
+        }
         while let Some(block) = self.writer.abandon() {
             self.keep_or_free(block);
         }
-        self.cursor = self.published;
+        self.cursor = self.batch_start;
     }
 
     /// One spare block is kept, the larger one, if it is not above the ordinary.
@@ -425,7 +435,7 @@ impl ByteBatch<'_> {
     /// How many records the batch has so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.producer.cursor.next - self.producer.published.next) as usize
+        (self.producer.cursor.next - self.producer.published) as usize
     }
 
     /// Whether the batch has no record.
@@ -436,9 +446,9 @@ impl ByteBatch<'_> {
 
     /// Publishes the batch at once, and says which sequences its records have.
     pub fn publish(self) -> Range<u64> {
-        let first = self.producer.published.next;
+        let first = self.producer.published;
         self.producer.publish();
-        first..self.producer.published.next
+        first..self.producer.published
     }
 }
 

@@ -36,11 +36,18 @@
 //! |-------------|-----------------------------------------------------------|-------------------------------------|
 //! | `C3` → `R1` | a record's bytes, its segment's base and limit, the       | a reader takes bytes that are not   |
 //! |             | directory's entry, `oldest`: all before the tail          | there yet                           |
-//! | `C1` → `R3` | an entry before the number that makes it count            | a reader looks again for nothing    |
-//! | `C2`        | `oldest` needs no order of its own: `C3` → `R1` brings    |                                     |
-//! |             | what was true at that tail, `P3` → `P1` what made a       |                                     |
-//! |             | segment go                                                |                                     |
 //! | `C4` → `R2` | the last tail before `closed`                             | a reader ends with records unread   |
+//! | `C5` → `R4` | a directory's places before the pointer to it             | a reader takes places not yet there |
+//! | `C6` → `R5` | a header's birth before the place that leads to it        | a reader takes a header not yet     |
+//! |             |                                                           | there                               |
+//! | `C1` → `R3` | a place before the number that makes it count             | a reader looks once more            |
+//!
+//! The last two have no twin. `R3` is for progress alone. `R5` matters only to a reader whose hint is a header
+//! of which it glances the limit of one life and the number of a later one; all other ways to a header
+//! are behind `R1` or `R3`. That takes more lives than a model can have.
+//!
+//! `C2`, the store of the oldest sequence, and its load `R2b` need no order of their own: `R2b` comes after `R1`, and `C3` → `R1`
+//! brings what was true at that tail, `P3` → `P1` what let a segment go.
 //!
 //! Why no record is read that is not the one asked for: a reader at `s` saw a tail `t > s` (R1), so all that
 //! made `s` readable happened before. It pins a segment and meets no FLAG, so by P-I2 the segment's
@@ -75,7 +82,7 @@ use core::ptr;
 use crate::padded::Padded;
 use crate::segment::{Block, Link, Segment};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Witness, figure};
 use crate::twin;
 
 /// Which header is in which place: numbers to headers. Replaced by one twice as long when it is
@@ -83,6 +90,7 @@ use crate::twin;
 struct Directory<B> {
     places: Box<[AtomicPtr<Segment<B>>]>,
     older: *mut Directory<B>,
+    witness: Witness,
 }
 
 impl<B> Directory<B> {
@@ -104,8 +112,8 @@ struct Words<B> {
     directory: AtomicPtr<Directory<B>>,
     all: AtomicPtr<Segment<B>>,
     /// Bytes of the records that are kept (`ByteRing`).
-    retained_bytes: AtomicU64,
-    memory_bytes: AtomicUsize,
+    retained_bytes: figure::AtomicU64,
+    memory_bytes: figure::AtomicUsize,
 }
 
 /// See the module's header.
@@ -156,8 +164,8 @@ impl<B: Block> Chain<B> {
                 last: AtomicU64::new(0),
                 directory: AtomicPtr::new(ptr::null_mut()),
                 all: AtomicPtr::new(ptr::null_mut()),
-                retained_bytes: AtomicU64::new(0),
-                memory_bytes: AtomicUsize::new(size_of::<Self>()),
+                retained_bytes: figure::AtomicU64::new(0),
+                memory_bytes: figure::AtomicUsize::new(size_of::<Self>()),
             }),
             max_records,
         }
@@ -171,12 +179,12 @@ impl<B: Block> Chain<B> {
     /// The oldest sequence kept when the tail was `tail`, or later.
     #[inline]
     pub(crate) fn oldest_at(&self, tail: u64) -> u64 {
-        let floor = self.words.floor.load(Acquire); // R2b
+        let floor = self.words.floor.load(Relaxed); // R2b: after R1, see C2
         floor.max(tail.saturating_sub(self.max_records))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.words.closed.load(Acquire) // R2
+        self.words.closed.load(twin::CLOSED_LOAD) // R2
     }
 
     pub(crate) fn retained_bytes(&self) -> u64 {
@@ -263,14 +271,16 @@ impl<B: Block> Chain<B> {
     }
 
     fn entry(&self, number: u64) -> Option<Link<B>> {
-        let directory = self.words.directory.load(Acquire);
+        let directory = self.words.directory.load(twin::DIRECTORY_LOAD); // R4
         // SAFETY: C-I1: null, or a directory that lives as long as the chain.
         let directory = unsafe { directory.as_ref() }?;
-        Link::from_raw(directory.place(number).load(Acquire))
+        directory.witness.read(0, 1);
+        Link::from_raw(directory.place(number).load(Acquire)) // R5
     }
 
     fn glance(&self, link: Link<B>) -> (u64, u64, u64) {
         let segment = self.segment(link);
+        segment.was_born();
         (segment.base(), segment.limit(), segment.number())
     }
 
@@ -285,7 +295,7 @@ impl<B: Block> Chain<B> {
     /// Publishes all that was written below `tail`, and forgets what is below `floor`.
     #[inline]
     pub(super) fn publish(&self, tail: u64, floor: u64) {
-        self.words.floor.store(floor, Release); // C2
+        self.words.floor.store(floor, Relaxed); // C2
         self.words.tail.store(tail, twin::TAIL_STORE); // C3
     }
 
@@ -313,10 +323,6 @@ impl<B: Block> Chain<B> {
         self.words.closed.store(true, twin::CLOSED_STORE); // C4
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.words.last.load(Relaxed) // its own store
-    }
-
     /// Makes a header, taken and without a block.
     pub(super) fn new_header(&self) -> Link<B> {
         let next = self.words.all.load(Relaxed);
@@ -326,17 +332,15 @@ impl<B: Block> Chain<B> {
         Link::new(header)
     }
 
-    /// Puts a released segment at the directory's end.
-    pub(super) fn install(&self, link: Link<B>) {
-        let last = self.last();
-        let first = self.words.first.load(Relaxed); // its own store
+    /// Puts a released segment at the directory's end: number `last`, with `first` the oldest one in it.
+    pub(super) fn install(&self, link: Link<B>, first: u64, last: u64) {
         let current = self.words.directory.load(Relaxed);
         // SAFETY: C-I1: null, or a directory that lives as long as the chain.
         let directory = match unsafe { current.as_ref() } {
             Some(directory) if last - first < directory.places.len() as u64 => directory,
             full => self.grow(full, first, last),
         };
-        directory.place(last).store(link.as_ptr(), Release);
+        directory.place(last).store(link.as_ptr(), Release); // C6
         self.words.last.store(last + 1, Release); // C1
     }
 
@@ -349,7 +353,9 @@ impl<B: Block> Chain<B> {
         let grown = Box::leak(Box::new(Directory {
             places: places.into_boxed_slice(),
             older: self.words.directory.load(Relaxed),
+            witness: Witness::new(1),
         }));
+        grown.witness.write(0);
         for number in first..last {
             if let Some(full) = full {
                 grown
@@ -357,14 +363,13 @@ impl<B: Block> Chain<B> {
                     .store(full.place(number).load(Relaxed), Relaxed);
             }
         }
-        self.words.directory.store(grown, Release);
+        self.words.directory.store(grown, twin::DIRECTORY_STORE); // C5
         grown
     }
 
-    /// Takes the oldest segment out of the directory.
-    pub(super) fn uninstall(&self) {
-        let first = self.words.first.load(Relaxed); // its own store
-        self.words.first.store(first + 1, Release);
+    /// Takes the segments below `first` out of the directory.
+    pub(super) fn uninstall(&self, first: u64) {
+        self.words.first.store(first, Release);
     }
 }
 

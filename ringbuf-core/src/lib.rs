@@ -36,3 +36,6 @@ pub use producer::Producer;
 pub use reader::Reader;
 pub use ring::{Ring, RingOptions};
 pub use shared_producer::SharedProducer;
+
+#[cfg(all(test, loom))]
+mod tests;

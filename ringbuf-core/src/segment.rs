@@ -33,6 +33,7 @@ pub(crate) struct Segment<B> {
     /// Shared under a pin or for the producer; changed only between `try_take` and `release`.
     block: UnsafeCell<Option<B>>,
     block_witness: Witness,
+    birth_witness: Witness,
     /// The ring's list of all headers. Written once, before the header is shared.
     pub(crate) next_of_all: *mut Segment<B>,
 }
@@ -40,6 +41,8 @@ pub(crate) struct Segment<B> {
 impl<B> Segment<B> {
     /// A header without a block, the producer's.
     pub(crate) fn taken(next_of_all: *mut Segment<B>) -> Self {
+        let birth_witness = Witness::new(1);
+        birth_witness.write(0);
         Self {
             pin: PinWord::taken(),
             base: AtomicU64::new(u64::MAX),
@@ -47,8 +50,14 @@ impl<B> Segment<B> {
             number: AtomicU64::new(0),
             block: UnsafeCell::new(None),
             block_witness: Witness::new(1),
+            birth_witness,
             next_of_all,
         }
+    }
+
+    /// For loom: the header is looked at after it was made.
+    pub(crate) fn was_born(&self) {
+        self.birth_witness.read(0, 1);
     }
 
     // The three words are `Relaxed`: what they say counts only under a pin (`P1` has then ordered

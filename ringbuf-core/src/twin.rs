@@ -22,6 +22,24 @@ pub(crate) const TAIL_LOAD: Ordering = ordering(
     Ordering::Acquire,
     Ordering::Relaxed,
 );
+/// `C5`: the pointer to a directory.
+pub(crate) const DIRECTORY_STORE: Ordering = ordering(
+    cfg!(loom_twin = "directory_store_relaxed"),
+    Ordering::Release,
+    Ordering::Relaxed,
+);
+/// `R4`: a reader's look at it.
+pub(crate) const DIRECTORY_LOAD: Ordering = ordering(
+    cfg!(loom_twin = "directory_load_relaxed"),
+    Ordering::Acquire,
+    Ordering::Relaxed,
+);
+/// `R2`: a reader's look for the end.
+pub(crate) const CLOSED_LOAD: Ordering = ordering(
+    cfg!(loom_twin = "closed_load_relaxed"),
+    Ordering::Acquire,
+    Ordering::Relaxed,
+);
 /// `P1`: a reader takes a pin.
 pub(crate) const PIN: Ordering = ordering(
     cfg!(loom_twin = "pin_relaxed"),
@@ -35,11 +53,15 @@ pub(crate) const UNPIN: Ordering = ordering(
     Ordering::Relaxed,
 );
 /// `P3`: the producer takes a segment back.
-pub(crate) const TAKE: Ordering = ordering(
-    cfg!(loom_twin = "take_relaxed"),
-    Ordering::AcqRel,
-    Ordering::Relaxed,
-);
+pub(crate) const TAKE: Ordering = if cfg!(loom_twin = "take_acquire") {
+    Ordering::Acquire
+} else {
+    ordering(
+        cfg!(loom_twin = "take_release"),
+        Ordering::AcqRel,
+        Ordering::Release,
+    )
+};
 /// `P4`: the producer lets readers into a segment again.
 pub(crate) const RELEASE: Ordering = ordering(
     cfg!(loom_twin = "release_relaxed"),

@@ -53,6 +53,8 @@ pub(crate) struct Writer<B: Block> {
     retired: VecDeque<Link<B>>,
     /// Headers without a block, taken.
     free: Vec<Link<B>>,
+    /// Number of the first segment in the directory.
+    first: u64,
 }
 
 impl<B: Block> Writer<B> {
@@ -63,6 +65,7 @@ impl<B: Block> Writer<B> {
             pending: VecDeque::new(),
             retired: VecDeque::new(),
             free: Vec::new(),
+            first: 0,
         }
     }
 
@@ -101,7 +104,10 @@ impl<B: Block> Writer<B> {
         // SAFETY: the header is taken: fresh, or from `free`.
         let none = unsafe { segment.replace_block(Some(block)) };
         debug_assert!(none.is_none(), "a free header has no block");
-        segment.begin(base, self.chain.last() + self.pending.len() as u64);
+        segment.begin(
+            base,
+            self.first + (self.live.len() + self.pending.len()) as u64,
+        );
         self.pending.push_back(Live {
             link,
             base,
@@ -116,7 +122,8 @@ impl<B: Block> Writer<B> {
                 self.segment(open).seal(next.base);
             }
             self.segment(&next).pin.release();
-            self.chain.install(next.link);
+            self.chain
+                .install(next.link, self.first, self.first + self.live.len() as u64);
             self.live.push_back(next);
         }
     }
@@ -127,10 +134,16 @@ impl<B: Block> Writer<B> {
         self.take_block(begun.link)
     }
 
+    /// Whether the oldest segment has only records below `oldest`.
+    #[inline]
+    pub(crate) fn has_below(&self, oldest: u64) -> bool {
+        self.live.get(1).is_some_and(|second| second.base <= oldest)
+    }
+
     /// Takes the oldest segment out if all its records are below `oldest`, which must be visible to
     /// readers (C-I3). `None`: there is none, or a reader is inside (it is retired, and the next one is looked at).
     pub(crate) fn evict(&mut self, oldest: u64) -> Option<Taken<B>> {
-        while self.live.get(1).is_some_and(|second| second.base <= oldest) {
+        while self.has_below(oldest) {
             if let Some(taken) = self.evict_front() {
                 return Some(taken);
             }
@@ -154,7 +167,8 @@ impl<B: Block> Writer<B> {
 
     fn evict_front(&mut self) -> Option<Taken<B>> {
         let front = self.live.pop_front()?;
-        self.chain.uninstall();
+        self.first += 1;
+        self.chain.uninstall(self.first);
         self.take_or_retire(front.link)
     }
 

@@ -1,0 +1,3 @@
+//! Tests that see private items: the loom models.
+
+mod loom;
