@@ -59,8 +59,8 @@ fn never_an_older_record_in_a_newer_ones_place() {
             });
         }
         let mut consumer = broker.consumer();
-        consumer.subscribe("t", StartAt::Earliest).unwrap();
-        let (mut newest, mut next) = ([None; 4], 0);
+        let start = consumer.subscribe("t", StartAt::Earliest).unwrap();
+        let (mut newest, mut next) = ([None; 4], start.next_offset);
         while next < 80_000 {
             match consumer.poll(Duration::MAX).unwrap() {
                 Item::Records(records) => {
