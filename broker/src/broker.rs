@@ -189,7 +189,7 @@ impl Broker {
     pub fn topics(&self) -> Vec<TopicInfo> {
         self.shared
             .registry
-            .all()
+            .sorted()
             .iter()
             .map(|topic| topic.info())
             .collect()
