@@ -385,6 +385,13 @@ impl<T: Send + 'static, R: Send + 'static> AsyncBatcher<T, R> {
         self.core.report(Vec::new())
     }
 
+    /// Whether a stop or safe stop has begun, or the workers' runtime is gone: nothing is accepted
+    /// any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.core.is_stopped()
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {

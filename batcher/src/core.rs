@@ -415,6 +415,10 @@ impl<T, R> Core<T, R> {
         self.lock().queue.snapshot()
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().queue.mode != Mode::Running
+    }
+
     pub(crate) fn count(&self, count: impl FnOnce(&mut Counters)) {
         count(&mut self.lock().queue.counters);
     }

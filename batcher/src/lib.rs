@@ -17,6 +17,8 @@ mod failure;
 mod loom_tests;
 mod processor;
 mod queue;
+#[cfg(any(feature = "ring", feature = "tokio"))]
+mod source;
 mod sync;
 mod ticket;
 #[cfg(feature = "tokio")]
@@ -36,4 +38,6 @@ pub use error::{
 };
 pub use failure::{BatchFailure, Failed, FailureCause, OnFailure, RetryPolicy};
 pub use processor::{Batch, Replies};
+#[cfg(feature = "ring")]
+pub use source::{Fed, FeedEnd};
 pub use ticket::Ticket;
