@@ -17,6 +17,8 @@ mod failure;
 mod loom_tests;
 mod processor;
 mod queue;
+#[cfg(all(test, not(loom)))]
+mod queue_tests;
 #[cfg(any(feature = "ring", feature = "tokio"))]
 mod source;
 mod sync;

@@ -357,26 +357,23 @@ impl<T, R> Queue<T, R> {
         } += 1;
     }
 
-    /// Closes every batch under assembly and starts a new epoch. Everything taken in before is
-    /// done once [`is_flushed`](Self::is_flushed) says so of the epoch returned.
+    /// Closes every batch under assembly and starts a new epoch, which is returned: see
+    /// [`is_flushed`](Self::is_flushed).
     pub(crate) fn flush(&mut self) -> u64 {
         for lane in 0..self.lanes.len() {
             if !self.lanes[lane].open.is_empty() {
                 self.close(lane, Cause::Flush);
             }
         }
-        let epoch = self.first_epoch + (self.outstanding.len() as u64 - 1);
         if self.outstanding.back().is_some_and(|batches| *batches > 0) {
             self.outstanding.push_back(0);
-            epoch
-        } else {
-            // Nothing of the current epoch is outstanding: only earlier ones have to end.
-            epoch.saturating_sub(1)
         }
+        self.first_epoch + (self.outstanding.len() as u64 - 1)
     }
 
+    /// Whether everything taken in before this epoch began is done.
     pub(crate) fn is_flushed(&self, epoch: u64) -> bool {
-        self.first_epoch > epoch || self.outstanding.iter().all(|batches| *batches == 0)
+        self.first_epoch >= epoch
     }
 
     fn end_batch(&mut self, epoch: u64) {
