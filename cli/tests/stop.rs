@@ -11,7 +11,8 @@ use support::{Process, Server};
 
 #[test]
 fn a_server_stopped_under_load_ends_with_0_and_no_acknowledged_record_is_lost() {
-    let server = Server::start(&["--drain-timeout", "5s"]);
+    const SEEN: u64 = 1_000;
+    let server = Server::start(&["--records", "unlimited", "--bytes", "1GiB"]);
     let mut consumer = Process::follow(&mut server.footman(&["consume", "t"]));
     let mut producer = Process::fed(
         &mut server.footman(&["produce", "t", "--delivery-timeout", "2s"]),
@@ -23,7 +24,7 @@ fn a_server_stopped_under_load_ends_with_0_and_no_acknowledged_record_is_lost() 
         let line = [b"0123456789 abcdefghijklmnopqrstuvwxyz\n".as_slice(); 100].concat();
         while stdin.write_all(&line).is_ok() {}
     });
-    for _ in 0..1_000 {
+    for _ in 0..SEEN {
         assert!(consumer.next_line().is_some(), "records flow");
     }
     server.process.signal(Signal::TERM);
@@ -32,18 +33,26 @@ fn a_server_stopped_under_load_ends_with_0_and_no_acknowledged_record_is_lost() 
     consumer.wait_for_notice("lost the connection");
     // Not all that it read was acknowledged: it does not say that all is well.
     let produced = producer.finish().expect_code(1);
-    assert!(
-        produced
-            .stderr
-            .last()
-            .expect("it says why")
-            .contains("acknowledged"),
-        "{:?}",
-        produced.stderr
-    );
     feeder.join().expect("the feeder ends with the producer");
+    let failure = produced
+        .stderr
+        .last()
+        .expect("it says why")
+        .replace(' ', "");
+    let acknowledged: u64 = failure
+        .strip_prefix("footman:")
+        .and_then(|line| line.split_once("of"))
+        .and_then(|(acknowledged, _)| acknowledged.parse().ok())
+        .unwrap_or_else(|| panic!("it says how many were acknowledged: {failure}"));
+    // What was acknowledged has been delivered before the server went.
     consumer.signal(Signal::INT);
-    consumer.finish().expect_code(0);
+    let consumed = consumer.finish().expect_code(0);
+    let delivered = SEEN + consumed.stdout.len() as u64;
+    assert!(
+        delivered >= acknowledged,
+        "{delivered} of {acknowledged}: {:?}",
+        consumed.stderr
+    );
 }
 
 #[test]
@@ -101,4 +110,23 @@ fn an_idle_server_stops_at_once_on_either_signal() {
         server.process.signal(signal);
         server.process.finish().expect_code(0);
     }
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_waits_for_a_stuck_consumer() {
+    let server = Server::start(&["--drain-timeout", "1h"]);
+    server.produce_numbers("t", 0..1);
+    let mut stuck = Process::follow(&mut server.footman(&["consume", "t"]));
+    assert_eq!(stuck.next_line().as_deref(), Some("0"));
+    stuck.signal(Signal::STOP);
+    // More than the sockets between them can hold.
+    let lines = [&[b'x'; 1023][..], b"\n"].concat().repeat(50_000);
+    server.run_with(&["produce", "t"], &lines).expect_code(0);
+    let mut told = Process::follow(&mut server.footman(&["consume", "t", "--from", "-1"]));
+    assert!(told.next_line().is_some_and(|line| line.starts_with('x')));
+
+    server.process.signal(Signal::TERM);
+    told.wait_for_notice("lost the connection");
+    server.process.signal(Signal::TERM);
+    server.process.finish().expect_code(130);
 }
