@@ -137,7 +137,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
 
     /// Takes the item in, and waits while the queue is full.
     ///
-    /// Waiting threads are not served in any order.
+    /// Threads that wait are called when half of the capacity is free or a worker is idle, so that
+    /// they come back once for many items. They are not served in any order.
     ///
     /// # Errors
     ///

@@ -12,8 +12,8 @@
 //! - **C3** A called worker that finds more work than it takes calls the next one.
 //! - **C4** While the nearest deadline lies in the future and no worker is busy, one idle worker
 //!   is armed for it (or for an earlier one, after which it looks again).
-//! - **C5** User code (weigher, key, iterator, processor, handler, waker, `Drop` of an item) never
-//!   runs under the lock.
+//! - **C5** User code (weigher, key, iterator, processor, handler, a waker's call, `Drop` of an item)
+//!   never runs under the lock. Only wakers are cloned there.
 
 use std::hash::RandomState;
 use std::time::Instant;
@@ -284,7 +284,9 @@ impl<T, R> Core<T, R> {
         } else {
             state.queue.evict()
         };
-        if state.queue.room() == 0 {
+        // Batches put back for a retry may fill the queue beyond its capacity: the evicted item's
+        // place is this one's even if there is no room yet.
+        if evicted.is_none() && state.queue.room() == 0 {
             return Err(self.refuse(state, item));
         }
         let offered = state.queue.offer(item, bytes, lane, Instant::now);

@@ -9,6 +9,8 @@ mod batch;
 mod batcher;
 mod builder;
 mod core;
+#[cfg(all(test, not(loom)))]
+mod core_tests;
 mod counters;
 mod crew;
 mod error;

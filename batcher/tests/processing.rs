@@ -131,6 +131,45 @@ fn eviction_goes_through_batches_in_order_and_never_evicts_what_is_in_process() 
 }
 
 #[test]
+fn what_rests_before_a_retry_is_never_evicted() {
+    let (permit, permits) = mpsc::channel::<()>();
+    let permits = Mutex::new(permits);
+    let batcher = Batcher::builder()
+        .max_items(2)
+        .workers(1)
+        .capacity(4)
+        .retry(RetryPolicy::attempts(9).with_backoff(LONG, LONG))
+        .start(move |_: &mut Batch<u64>| {
+            permits.lock().unwrap().recv().ok();
+            Err::<(), _>("not now")
+        })
+        .unwrap();
+    batcher.enqueue_many([0, 1]).unwrap();
+    while batcher.counters().in_process == 0 {
+        thread::yield_now();
+    }
+    batcher.enqueue_many([2, 3, 4, 5]).unwrap(); // full
+    permit.send(()).unwrap(); // 0 and 1 come back to rest, 2 and 3 are in process
+    while batcher.counters().retries == 0 || batcher.counters().in_process == 0 {
+        thread::yield_now();
+    }
+    permit.send(()).unwrap(); // 2 and 3 rest as well, 4 and 5 are in process
+    while batcher.counters().retries < 2 || batcher.counters().in_process == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(batcher.try_enqueue(6), Err(TryEnqueueError::Full(6)));
+    assert_eq!(
+        batcher.enqueue_or_evict(6),
+        Err(TryEnqueueError::Full(6)),
+        "all of it rests"
+    );
+    drop(permit);
+    let mut left = batcher.stop(LONG).unprocessed;
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn a_split_finds_the_item_that_spoils_its_batch() {
     let poison = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&poison);
