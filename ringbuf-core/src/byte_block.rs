@@ -10,9 +10,9 @@
 //! One allocation, no guess about the size of records. Written place by place by the producer (C-I2) while readers
 //! read the places before: through raw pointers, so that no reference ever covers what is still to be written.
 
-use alloc::alloc::{alloc, dealloc, handle_alloc_error};
-use core::alloc::Layout;
-use core::ptr::NonNull;
+use alloc::boxed::Box;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::slice;
 
 use crate::segment::Block;
@@ -21,11 +21,9 @@ use crate::sync::Witness;
 /// Bytes of an end position.
 pub(crate) const END: usize = size_of::<u32>();
 
-#[derive(Debug)]
 pub(crate) struct ByteBlock {
-    start: NonNull<u8>,
-    /// A multiple of 8, at most `MAX_CAPACITY`.
-    capacity: usize,
+    /// Words, so that end positions are aligned. An even number, at most `MAX_CAPACITY` bytes.
+    words: Box<[MaybeUninit<UnsafeCell<u32>>]>,
     witness: Witness,
 }
 
@@ -42,32 +40,28 @@ impl ByteBlock {
             (1..=Self::MAX_CAPACITY).contains(&capacity),
             "a record and its end position must fit in 2 GiB"
         );
-        let capacity = capacity.next_multiple_of(8);
-        let layout = Self::layout(capacity);
-        // SAFETY: the layout's size is not 0.
-        let start = unsafe { alloc(layout) };
-        let Some(start) = NonNull::new(start) else {
-            handle_alloc_error(layout)
-        };
+        let words = capacity.next_multiple_of(8) / END;
         Self {
-            start,
-            capacity,
-            witness: Witness::new(capacity / END),
+            words: Box::new_uninit_slice(words),
+            witness: Witness::new(words),
         }
     }
 
-    fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, 8).expect("at most MAX_CAPACITY")
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.words.len() * END
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+    /// The first byte: written through, as the words are cells.
+    #[inline]
+    fn first(&self) -> *mut u8 {
+        self.words.as_ptr().cast::<u8>().cast_mut()
     }
 
     /// Bytes left for records, when `used` bytes and `records` ends are taken and `more` records come.
     #[inline]
     pub(crate) fn room(&self, used: usize, records: usize, more: usize) -> Option<usize> {
-        self.capacity.checked_sub(used + (records + more) * END)
+        self.capacity().checked_sub(used + (records + more) * END)
     }
 
     /// Copies bytes of records that are not published yet to `at`.
@@ -77,13 +71,13 @@ impl ByteBlock {
     /// `at + bytes.len()` is not above the ends (see [`room`](Self::room)).
     #[inline]
     pub(crate) unsafe fn write(&self, at: usize, bytes: &[u8]) {
-        debug_assert!(at + bytes.len() <= self.capacity);
+        debug_assert!(at + bytes.len() <= self.capacity());
+        let from = bytes.as_ptr();
         // SAFETY: in the allocation and unread, says the caller; a borrowed slice is not in it.
         unsafe {
-            self.start
-                .as_ptr()
+            self.first()
                 .add(at)
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                .copy_from_nonoverlapping(from, bytes.len());
         };
     }
 
@@ -93,47 +87,26 @@ impl ByteBlock {
     /// As for [`write`](Self::write): unpublished, and there is room for the end.
     #[inline]
     pub(crate) unsafe fn write_end(&self, index: usize, end: u32) {
-        debug_assert!((index + 1) * END <= self.capacity);
         self.witness.write(index);
-        // SAFETY: in the allocation, aligned (capacity and start are multiples of 8), unread.
-        unsafe {
-            self.start
-                .as_ptr()
-                .add(self.capacity - (index + 1) * END)
-                .cast::<u32>()
-                .write(end);
-        };
+        let cell = self.words[self.words.len() - 1 - index].as_ptr();
+        // SAFETY: unread, says the caller.
+        unsafe { UnsafeCell::raw_get(cell).write(end) };
     }
 
-    /// Where record number `index` ends.
+    /// Where record number `index` starts, which is where the one before ends.
     ///
     /// # Safety
-    /// The record is published to the caller, or the caller is the producer and has written it.
-    #[inline]
-    pub(crate) unsafe fn end(&self, index: usize) -> usize {
-        self.witness.read(index, index + 1);
-        // SAFETY: written, and by C-I2 never again in this life, which the caller's pin keeps.
-        unsafe {
-            self.start
-                .as_ptr()
-                .add(self.capacity - (index + 1) * END)
-                .cast::<u32>()
-                .read() as usize
-        }
-    }
-
-    /// Where record number `index` starts.
-    ///
-    /// # Safety
-    /// As for [`end`](Self::end), for the record before, if there is one.
+    /// The record before, if there is one, is published to the caller, whose pin keeps the segment, or
+    /// the caller is the producer and has written it.
     #[inline]
     pub(crate) unsafe fn start(&self, index: usize) -> usize {
         if index == 0 {
-            0
-        } else {
-            // SAFETY: the caller's word.
-            unsafe { self.end(index - 1) }
+            return 0;
         }
+        self.witness.read(index - 1, index);
+        let cell = self.words[self.words.len() - index].as_ptr();
+        // SAFETY: written, and by C-I2 not again in this life.
+        unsafe { UnsafeCell::raw_get(cell).read() as usize }
     }
 
     /// The bytes from `from` to `to`.
@@ -142,9 +115,9 @@ impl ByteBlock {
     /// `from <= to`, both ends of records that are published to the caller.
     #[inline]
     pub(crate) unsafe fn bytes(&self, from: usize, to: usize) -> &[u8] {
-        debug_assert!(from <= to && to <= self.capacity);
+        debug_assert!(from <= to && to <= self.capacity());
         // SAFETY: written, and by C-I2 never again in this life, which the caller's pin keeps.
-        unsafe { slice::from_raw_parts(self.start.as_ptr().add(from), to - from) }
+        unsafe { slice::from_raw_parts(self.first().add(from), to - from) }
     }
 }
 
@@ -152,18 +125,9 @@ impl Block for ByteBlock {
     fn clear(&mut self, _records: usize) {}
 
     fn memory(&self) -> usize {
-        self.capacity
+        self.capacity()
     }
 }
 
-impl Drop for ByteBlock {
-    fn drop(&mut self) {
-        // SAFETY: allocated by `new` with this layout, and freed here only.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) };
-    }
-}
-
-// SAFETY: the memory is this block's alone; what is written and read through `&self` follows C-I2.
-unsafe impl Send for ByteBlock {}
-// SAFETY: as above.
+// SAFETY: what is written and read through `&self` follows C-I2.
 unsafe impl Sync for ByteBlock {}

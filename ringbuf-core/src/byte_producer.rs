@@ -158,13 +158,16 @@ impl ByteProducer {
         }
         let open = self.writer.open().expect("a segment with room was opened");
         let block = self.writer.block(open);
-        for part in parts {
-            // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
-            unsafe { block.write(self.cursor.used, part) };
-            self.cursor.used += part.len();
+        let mut used = self.cursor.used;
+        // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
+        unsafe {
+            for part in parts {
+                block.write(used, part);
+                used += part.len();
+            }
+            block.write_end(self.cursor.records, used as u32);
         }
-        // SAFETY: as above.
-        unsafe { block.write_end(self.cursor.records, self.cursor.used as u32) };
+        self.cursor.used = used;
         self.cursor.records += 1;
         self.cursor.next += 1;
         self.cursor.bytes += length as u64;
@@ -206,11 +209,11 @@ impl ByteProducer {
             };
             let end = rest[fit - 1] as usize;
             // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
-            unsafe { block.write(used, &bytes[start..end]) };
-            for (index, &record_end) in rest[..fit].iter().enumerate() {
-                let at = (used + record_end as usize - start) as u32;
-                // SAFETY: as above.
-                unsafe { block.write_end(records + index, at) };
+            unsafe {
+                block.write(used, &bytes[start..end]);
+                for (index, &record_end) in rest[..fit].iter().enumerate() {
+                    block.write_end(records + index, (used + record_end as usize - start) as u32);
+                }
             }
             self.cursor.used += end - start;
             self.cursor.records += fit;

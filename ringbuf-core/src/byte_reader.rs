@@ -77,7 +77,12 @@ impl ByteReader {
                 let end = self.ring.tail().min(pin.segment().limit());
                 (pin, end)
             }
-            None => self.look()?,
+            None => match self.look(self.position) {
+                Look::Here { pin, end } => (pin, end),
+                Look::Empty => return Err(TryReadError::Empty),
+                Look::Closed => return Err(TryReadError::Closed),
+                Look::Lapped(oldest) => return Err(self.lap(oldest)),
+            },
         };
         self.lapped = false;
         let base = pin.segment().base();
@@ -92,14 +97,9 @@ impl ByteReader {
     }
 
     #[inline]
-    fn look(&mut self) -> Result<(Pinned<ByteBlock>, u64), TryReadError> {
+    fn look(&mut self, position: u64) -> Look<ByteBlock> {
         // SAFETY: the pin is kept beside `self.ring`, or in a run that borrows or owns the chain.
-        match unsafe { self.ring.chain.look(self.position, &mut self.hint) } {
-            Look::Here { pin, end } => Ok((pin, end)),
-            Look::Empty => Err(TryReadError::Empty),
-            Look::Closed => Err(TryReadError::Closed),
-            Look::Lapped(oldest) => Err(self.lap(oldest)),
-        }
+        unsafe { self.ring.chain.look(position, &mut self.hint) }
     }
 
     /// Moves on to what is left, exactly.
@@ -109,8 +109,7 @@ impl ByteReader {
         if self.lapped {
             // No read came between two laps: hold on to where we resume, wherever that is by now.
             loop {
-                // SAFETY: the pin is kept beside `self.ring`.
-                match unsafe { self.ring.chain.look(oldest, &mut self.hint) } {
+                match self.look(oldest) {
                     Look::Here { pin, .. } => break self.resume = Some(pin),
                     Look::Lapped(further) => oldest = further,
                     Look::Empty | Look::Closed => break,
@@ -166,15 +165,22 @@ impl Run {
     /// `records` records from `base` = record `index` of the pinned block on, all published.
     #[inline]
     fn new(pin: Pinned<ByteBlock>, base: u64, index: usize, records: usize) -> Self {
-        // SAFETY: the record before is in the block, and published as those after it are.
-        let start = unsafe { pin.block().start(index) };
-        Self {
+        let mut run = Self {
             pin,
             base,
             index,
             records,
-            start,
-        }
+            start: 0,
+        };
+        run.start = run.edge(0);
+        run
+    }
+
+    /// Where record number `record` of the run starts in the block, and the one before ends.
+    #[inline]
+    fn edge(&self, record: usize) -> usize {
+        // SAFETY: the run's records are published, the one before it is, and the pin keeps the block.
+        unsafe { self.pin.block().start(self.index + record) }
     }
 
     #[inline]
@@ -203,8 +209,7 @@ impl Run {
             "record {record} of a run of {}",
             self.records
         );
-        // SAFETY: the run's records are published, and the pin keeps the block.
-        unsafe { self.pin.block().end(self.index + record) - self.start }
+        self.edge(record + 1) - self.start
     }
 
     #[inline]

@@ -218,9 +218,9 @@ impl<B: Block> Chain<B> {
                 continue;
             }
             if let Some(link) = self.find(position, hint.0) {
-                // SAFETY: C-I1, and the caller keeps the chain alive as long as the pin.
-                if let Some(pin) = unsafe { Pinned::new(link) } {
-                    let segment = pin.segment();
+                let segment = self.segment(link);
+                if segment.pin.try_pin() {
+                    let pin = Pinned(link); // from here on the pin is given back
                     let limit = segment.limit();
                     if !twin::CHECK_BASE || (segment.base() <= position && position < limit) {
                         hint.0 = Some(link);
@@ -271,11 +271,16 @@ impl<B: Block> Chain<B> {
     }
 
     fn entry(&self, number: u64) -> Option<Link<B>> {
+        let directory = self.directory()?;
+        Link::from_raw(directory.place(number).load(Acquire)) // R5
+    }
+
+    fn directory(&self) -> Option<&Directory<B>> {
         let directory = self.words.directory.load(twin::DIRECTORY_LOAD); // R4
         // SAFETY: C-I1: null, or a directory that lives as long as the chain.
         let directory = unsafe { directory.as_ref() }?;
         directory.witness.read(0, 1);
-        Link::from_raw(directory.place(number).load(Acquire)) // R5
+        Some(directory)
     }
 
     fn glance(&self, link: Link<B>) -> (u64, u64, u64) {
@@ -287,7 +292,7 @@ impl<B: Block> Chain<B> {
     #[inline]
     pub(crate) fn segment(&self, link: Link<B>) -> &Segment<B> {
         // SAFETY: C-I1: links are made by this chain and used with it only.
-        unsafe { link.header() }
+        unsafe { link.header().as_ref() }
     }
 
     // What only the producer calls (there is one: `Writer` is not `Clone` and owns these).
@@ -334,13 +339,11 @@ impl<B: Block> Chain<B> {
 
     /// Puts a released segment at the directory's end: number `last`, with `first` the oldest one in it.
     pub(super) fn install(&self, link: Link<B>, first: u64, last: u64) {
-        let current = self.words.directory.load(Relaxed);
-        // SAFETY: C-I1: null, or a directory that lives as long as the chain.
-        let directory = match unsafe { current.as_ref() } {
+        let directory = match self.directory() {
             Some(directory) if last - first < directory.places.len() as u64 => directory,
             full => self.grow(full, first, last),
         };
-        directory.place(last).store(link.as_ptr(), Release); // C6
+        directory.place(last).store(link.header().as_ptr(), Release); // C6
         self.words.last.store(last + 1, Release); // C1
     }
 
@@ -412,30 +415,30 @@ unsafe impl<B: Block + Send + Sync> Send for Chain<B> {}
 unsafe impl<B: Block + Send + Sync> Sync for Chain<B> {}
 
 /// A pin: the segment keeps its life until this is dropped.
-#[derive(Debug)]
 pub(crate) struct Pinned<B>(Link<B>);
 
-impl<B> Pinned<B> {
-    /// `None`: the segment is the producer's.
-    ///
-    /// # Safety
-    /// The link's chain outlives what is returned.
-    #[inline]
-    unsafe fn new(link: Link<B>) -> Option<Self> {
-        // SAFETY: the caller's word.
-        unsafe { link.header() }.pin.try_pin().then(|| Self(link)) // not `then_some`: a pin that was not made must not be dropped
+impl<B> fmt::Debug for Pinned<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pinned").field(&self.0).finish()
     }
+}
 
+impl<B> Pinned<B> {
     #[inline]
     pub(crate) fn segment(&self) -> &Segment<B> {
-        // SAFETY: `new`'s caller keeps the chain alive.
-        unsafe { self.0.header() }
+        // SAFETY: C-I1: `look`'s caller keeps the chain alive.
+        unsafe { self.0.header().as_ref() }
     }
 
     #[inline]
     pub(crate) fn block(&self) -> &B {
+        let segment = self.segment();
+        segment.block_witness().read(0, 1);
         // SAFETY: P-I2: this is a pin that met no FLAG.
-        unsafe { self.segment().block() }.expect("a segment that readers can enter has a block")
+        let block = unsafe { &*segment.block() };
+        block
+            .as_ref()
+            .expect("a segment that readers can enter has a block")
     }
 }
 

@@ -1,7 +1,6 @@
 //! A short lock: spins, then yields. For critical sections that run no foreign code.
 
 use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
 
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicBool, pause};
@@ -21,8 +20,9 @@ impl<T> Lock<T> {
         }
     }
 
+    /// Runs `work` with the value: one thread at a time.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         let mut turns = 0;
         while self
             .locked
@@ -33,39 +33,21 @@ impl<T> Lock<T> {
                 pause(&mut turns);
             }
         }
-        Guard { lock: self }
+        let _unlock = Unlock(&self.locked);
+        // SAFETY: `locked` went from false to true here, and goes back when `_unlock` is dropped.
+        work(unsafe { &mut *self.value.get() })
     }
 }
 
 // SAFETY: the lock gives `&mut T` to one thread at a time, which `T: Send` allows.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
-#[derive(Debug)]
-pub(crate) struct Guard<'l, T> {
-    lock: &'l Lock<T>,
-}
+/// Unlocks, also when the work panics.
+struct Unlock<'l>(&'l AtomicBool);
 
-impl<T> Deref for Guard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: one guard at a time: `locked` goes from false to true once until the guard's drop.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T> DerefMut for Guard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the guard itself is borrowed mutably.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
+impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.locked.store(false, twin::UNLOCK);
+        self.0.store(false, twin::UNLOCK);
     }
 }

@@ -162,7 +162,7 @@ impl<T: Send + Sync> Producer<T> {
     #[cold]
     fn recycle(&mut self) {
         while let Some(taken) = self.take_evicted() {
-            self.keep(taken.cleared());
+            drop(self.keep(taken.cleared()));
         }
     }
 
@@ -178,12 +178,14 @@ impl<T: Send + Sync> Producer<T> {
         Some(taken)
     }
 
-    /// Keeps a block for the next segment, if there is none.
-    pub(crate) fn keep(&mut self, block: SlotBlock<T>) {
-        if self.spare.is_none() {
-            self.ring.chain.add_memory(block.memory());
-            self.spare = Some(block);
+    /// Keeps a block for the next segment, or gives it back if there is one.
+    pub(crate) fn keep(&mut self, block: SlotBlock<T>) -> Option<SlotBlock<T>> {
+        if self.spare.is_some() {
+            return Some(block);
         }
+        self.ring.chain.add_memory(block.memory());
+        self.spare = Some(block);
+        None
     }
 
     /// Appends and publishes without dropping old values or waking anyone: whether old values are to be [taken](Self::take_evicted).

@@ -117,8 +117,7 @@ impl<T: Send + Sync> Reader<T> {
             }
             self.release();
         }
-        // SAFETY: the pin is kept beside `self.ring`, and dropped before it.
-        match unsafe { self.ring.chain.look(self.position, &mut self.hint) } {
+        match self.look(self.position) {
             Look::Here { pin, end } => {
                 self.stand(pin, end);
                 Ok(())
@@ -127,6 +126,11 @@ impl<T: Send + Sync> Reader<T> {
             Look::Closed => Err(TryReadError::Closed),
             Look::Lapped(oldest) => Err(self.lap(oldest)),
         }
+    }
+
+    fn look(&mut self, position: u64) -> Look<SlotBlock<T>> {
+        // SAFETY: the pin is kept beside `self.ring`, and dropped before it.
+        unsafe { self.ring.chain.look(position, &mut self.hint) }
     }
 
     fn stand(&mut self, pin: Pinned<SlotBlock<T>>, end: u64) {
@@ -140,8 +144,7 @@ impl<T: Send + Sync> Reader<T> {
     fn lap(&mut self, mut oldest: u64) -> TryReadError {
         let from = self.position;
         loop {
-            // SAFETY: as in `find_run`.
-            match unsafe { self.ring.chain.look(oldest, &mut self.hint) } {
+            match self.look(oldest) {
                 Look::Here { pin, end } => break self.stand(pin, end),
                 Look::Lapped(further) => oldest = further,
                 Look::Empty | Look::Closed => break,

@@ -90,25 +90,17 @@ impl<B> Segment<B> {
         }
     }
 
-    /// The block of this life.
+    /// Where the block of this life is.
     ///
-    /// # Safety
-    /// The caller holds a pin that met no FLAG, or is the producer and does not call
-    /// [`replace_block`](Self::replace_block) while the reference lives.
-    pub(crate) unsafe fn block(&self) -> Option<&B> {
-        self.block_witness.read(0, 1);
-        // SAFETY: P-I2, or the producer itself: nobody replaces the block during the borrow.
-        unsafe { (*self.block.get()).as_ref() }
+    /// It may be read by who holds a pin that met no FLAG (P-I2), and by the producer; replaced by the
+    /// producer between `try_take` and `release` (P-I1).
+    pub(crate) fn block(&self) -> *mut Option<B> {
+        self.block.get()
     }
 
-    /// Puts another block in, and gives back the one that was there.
-    ///
-    /// # Safety
-    /// The caller is the producer and the segment is taken: between `try_take` and `release`.
-    pub(crate) unsafe fn replace_block(&self, block: Option<B>) -> Option<B> {
-        self.block_witness.write(0);
-        // SAFETY: P-I1: no reader is inside, and the producer is one.
-        core::mem::replace(unsafe { &mut *self.block.get() }, block)
+    /// For loom: the block is read, or replaced.
+    pub(crate) fn block_witness(&self) -> &Witness {
+        &self.block_witness
     }
 
     pub(crate) fn block_mut(&mut self) -> &mut Option<B> {
@@ -128,18 +120,10 @@ impl<B> Link<B> {
         NonNull::new(header).map(Self)
     }
 
-    pub(crate) fn as_ptr(self) -> *mut Segment<B> {
-        self.0.as_ptr()
-    }
-
-    /// The header itself.
-    ///
-    /// # Safety
-    /// The ring that made this header lives for `'a`: headers are freed by its drop only.
+    /// Where the header is. It is there, and shared, until the drop of the ring that made it (C-I1).
     #[inline]
-    pub(crate) unsafe fn header<'a>(self) -> &'a Segment<B> {
-        // SAFETY: C-I1: headers are not freed, and not borrowed mutably, before the ring's drop.
-        unsafe { self.0.as_ref() }
+    pub(crate) fn header(self) -> NonNull<Segment<B>> {
+        self.0
     }
 }
 

@@ -70,12 +70,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     /// The ring is closed: the value comes back.
     #[inline]
     pub fn append(&self, value: T) -> Result<u64, Closed<T>> {
-        let mut shared = self.shared.lock();
-        if shared.closed {
-            return Err(Closed(value));
-        }
-        let (range, opened) = shared.producer.append_only([value]);
-        drop(shared);
+        let (range, opened) = self.open(value, |producer, value| producer.append_only([value]))?;
         self.finish(opened);
         Ok(range.start)
     }
@@ -98,13 +93,14 @@ impl<T: Send + Sync> SharedProducer<T> {
         &self,
         values: impl IntoIterator<Item = T>,
     ) -> Result<Range<u64>, Closed<Vec<T>>> {
-        let mut values: Vec<T> = values.into_iter().collect();
-        let mut shared = self.shared.lock();
-        if shared.closed {
-            return Err(Closed(values));
-        }
-        let (range, opened) = shared.producer.append_only(values.drain(..));
-        drop(shared);
+        let values: Vec<T> = values.into_iter().collect();
+        let mut empty = Vec::new(); // its memory is freed outside the lock
+        let (range, opened) = self.open(values, |producer, mut values| {
+            let appended = producer.append_only(values.drain(..));
+            empty = values;
+            appended
+        })?;
+        drop(empty);
         self.finish(opened);
         Ok(range)
     }
@@ -117,12 +113,9 @@ impl<T: Send + Sync> SharedProducer<T> {
     where
         T: Copy,
     {
-        let mut shared = self.shared.lock();
-        if shared.closed {
-            return Err(Closed(()));
-        }
-        let (range, opened) = shared.producer.append_only(values.iter().copied());
-        drop(shared);
+        let (range, opened) = self.open((), |producer, ()| {
+            producer.append_only(values.iter().copied())
+        })?;
         self.finish(opened);
         Ok(range)
     }
@@ -130,7 +123,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     /// Closes the ring for all producers: readers read what is left, then see
     /// [`Closed`](crate::TryReadError::Closed).
     pub fn close(&self) {
-        self.shared.lock().closed = true;
+        self.shared.with(|shared| shared.closed = true);
         self.ring.chain.close();
         self.ring.wake();
     }
@@ -139,6 +132,22 @@ impl<T: Send + Sync> SharedProducer<T> {
     #[must_use]
     pub fn ring(&self) -> &Ring<T> {
         &self.ring
+    }
+
+    /// Appends `values` by `append` under the lock, unless the ring is closed.
+    #[inline]
+    fn open<V, R>(
+        &self,
+        values: V,
+        append: impl FnOnce(&mut Producer<T>, V) -> R,
+    ) -> Result<R, Closed<V>> {
+        self.shared.with(|shared| {
+            if shared.closed {
+                Err(Closed(values))
+            } else {
+                Ok(append(&mut shared.producer, values))
+            }
+        })
     }
 
     /// What follows a publication, outside the lock.
@@ -154,10 +163,11 @@ impl<T: Send + Sync> SharedProducer<T> {
     #[cold]
     fn recycle(&self) {
         loop {
-            let taken = self.shared.lock().producer.take_evicted();
+            let taken = self.shared.with(|shared| shared.producer.take_evicted());
             let Some(taken) = taken else { return };
             let block = taken.cleared();
-            self.shared.lock().producer.keep(block);
+            let surplus = self.shared.with(|shared| shared.producer.keep(block));
+            drop(surplus);
         }
     }
 }

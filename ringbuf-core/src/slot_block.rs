@@ -72,8 +72,6 @@ impl<T> Block for SlotBlock<T> {
     }
 }
 
-// SAFETY: values move in with the block and out by drop (`T: Send`), and are read by many threads at once
-// (`T: Sync`); slots are written through `&self` by C-I2 only.
-unsafe impl<T: Send + Sync> Send for SlotBlock<T> {}
-// SAFETY: as above.
+// SAFETY: values are read by many threads at once (`T: Sync`), and moved in through `&self` by C-I2
+// only (`T: Send`).
 unsafe impl<T: Send + Sync> Sync for SlotBlock<T> {}

@@ -4,6 +4,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::chain::Chain;
 use crate::segment::{Block, Link, OPEN, Segment};
@@ -92,18 +93,20 @@ impl<B: Block> Writer<B> {
     /// The block of one of [`live`](Self::live), or of the open segment.
     #[inline]
     pub(crate) fn block(&self, live: &Live<B>) -> &B {
-        // SAFETY: the producer itself; `replace_block` needs `&mut self`.
-        unsafe { self.segment(live).block() }.expect("a segment in use has a block")
+        let segment = self.segment(live);
+        segment.block_witness().read(0, 1);
+        // SAFETY: the producer itself; `swap_block` needs `&mut self`.
+        let block = unsafe { &*segment.block() };
+        block.as_ref().expect("a segment in use has a block")
     }
 
     /// Begins a segment at `base`, unseen by readers until [`commit`](Self::commit). The block is
     /// counted as memory already.
     pub(crate) fn begin(&mut self, block: B, base: u64, base_bytes: u64) {
         let link = self.free.pop().unwrap_or_else(|| self.chain.new_header());
-        let segment = self.chain.segment(link);
-        // SAFETY: the header is taken: fresh, or from `free`.
-        let none = unsafe { segment.replace_block(Some(block)) };
+        let none = self.swap_block(link, Some(block)); // the header is taken: fresh, or from `free`
         debug_assert!(none.is_none(), "a free header has no block");
+        let segment = self.chain.segment(link);
         segment.begin(
             base,
             self.first + (self.live.len() + self.pending.len()) as u64,
@@ -183,11 +186,19 @@ impl<B: Block> Writer<B> {
         Some(Taken { block, records })
     }
 
+    /// Only for a segment that is taken: by `try_take`, or not released since `begin`.
     fn take_block(&mut self, link: Link<B>) -> Option<B> {
-        // SAFETY: the segment is taken: by `try_take`, or it was not released since `begin`.
-        let block = unsafe { self.chain.segment(link).replace_block(None) };
+        let block = self.swap_block(link, None);
         self.free.push(link);
         block
+    }
+
+    /// Only for a segment that is taken.
+    fn swap_block(&mut self, link: Link<B>, block: Option<B>) -> Option<B> {
+        let segment = self.chain.segment(link);
+        segment.block_witness().write(0);
+        // SAFETY: P-I1: the segment is taken, so no reader is inside, and the producer is one.
+        mem::replace(unsafe { &mut *segment.block() }, block)
     }
 
     /// Looks at some retired segments, all if `all`; takes one that its readers have left.
