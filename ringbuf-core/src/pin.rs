@@ -69,7 +69,8 @@ impl PinWord {
     #[inline]
     pub(crate) fn unpin(&self) {
         if twin::COUNT_PINS {
-            self.0.fetch_sub(1, twin::UNPIN); // P2
+            let before = self.0.fetch_sub(1, twin::UNPIN); // P2
+            debug_assert!(before & !FLAG != 0, "a pin was given back that nobody had");
         }
     }
 
