@@ -98,14 +98,32 @@ Examples:
   footman serve
   footman serve --listen 0.0.0.0:7420 --memory 4GiB
   footman serve --records 1M --age 10m --no-auto-create
+  footman serve --print-config > footman.toml
+  footman serve --config footman.toml
 
 When it serves it says `listening on ADDR` on stderr. Ctrl-C or SIGTERM drains:
 subscribers are told where to go on, then it exits with 0; a second signal exits
 at once.")]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", env = "FOOTMAN_LISTEN", default_value = DEFAULT_ADDRESS)]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7420]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "FOOTMAN_LISTEN",
+        hide_env_values = true
+    )]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A TOML file with settings; options and the environment come before it
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Write the settings that would be used, in the form of that file, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
     /// Refuse unknown topics instead of creating them on first use
     #[arg(long, env = "FOOTMAN_NO_AUTO_CREATE", hide_env_values = true)]
     pub(crate) no_auto_create: bool,

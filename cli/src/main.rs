@@ -8,6 +8,7 @@
 mod advice;
 mod args;
 mod commands;
+mod config;
 mod connection;
 mod corpus;
 mod input;

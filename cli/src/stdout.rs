@@ -21,6 +21,7 @@ pub(crate) enum Reader {
 pub(crate) struct Output {
     stdout: StdoutLock<'static>,
     buffer: Vec<u8>,
+    reader: Reader,
 }
 
 impl Output {
@@ -29,6 +30,7 @@ impl Output {
         Output {
             stdout: std::io::stdout().lock(),
             buffer: Vec::with_capacity(BLOCK_BYTES),
+            reader: Reader::Present,
         }
     }
 
@@ -46,18 +48,21 @@ impl Output {
         }
     }
 
-    /// Writes out all there is.
+    /// Writes out all there is. A reader that has gone does not come back.
     pub(crate) fn flush(&mut self) -> Result<Reader> {
-        let written = self
-            .stdout
-            .write_all(&self.buffer)
-            .and_then(|()| self.stdout.flush());
-        self.buffer.clear();
-        match written {
-            Ok(()) => Ok(Reader::Present),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
-            Err(error) => Err(error).context("cannot write to standard output"),
+        if self.reader == Reader::Present {
+            match self
+                .stdout
+                .write_all(&self.buffer)
+                .and_then(|()| self.stdout.flush())
+            {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.reader = Reader::Gone,
+                Err(error) => return Err(error).context("cannot write to standard output"),
+            }
         }
+        self.buffer.clear();
+        Ok(self.reader)
     }
 }
 

@@ -45,3 +45,38 @@ fn a_server_out_of_descriptors_goes_on_when_there_are_some_again() {
     server.produce_numbers("t", 1..2);
     assert_eq!(consumer.next_line().as_deref(), Some("1"));
 }
+
+#[test]
+fn settings_come_from_a_file_and_the_environment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("footman.toml");
+    std::fs::write(
+        &file,
+        "listen = \"127.0.0.1:0\"\n[topics]\nrecords = 3\nage = \"1h\"\n",
+    )
+    .expect("a file can be written");
+    let mut serve = footman();
+    serve
+        .arg("serve")
+        .env("FOOTMAN_CONFIG", &file)
+        .env("FOOTMAN_NO_AUTO_CREATE", "true");
+    let server = Server::from_process(Process::follow(&mut serve));
+    server.run(&["topics", "create", "t"]).expect_code(0);
+    let described = server.describe("t");
+    assert_eq!(described["options"]["max_records"], 3);
+    assert_eq!(described["options"]["max_age_ms"], 3_600_000);
+    server
+        .run(&["consume", "unknown"])
+        .expect_failure(&["unknown"]);
+    let printed = Process::follow(serve.arg("--print-config"))
+        .finish()
+        .expect_code(0);
+    assert!(
+        printed.stdout.contains(&"auto-create = false".to_owned()),
+        "{printed:?}"
+    );
+    std::fs::write(&file, "recrods = 3\n").expect("a file can be written");
+    Process::follow(&mut serve)
+        .finish()
+        .expect_failure(&["footman.toml", "recrods"]);
+}

@@ -38,15 +38,15 @@ pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
         subscriber = subscribe(server, &args, writer.resume.as_ref()) => subscriber?,
         () = stop.asked() => return Ok(Outcome::Interrupted),
     };
-    let interrupted = write_all(subscriber, &mut writer, &mut stop).await?;
-    writer.output.flush()?;
-    writer.save()?;
+    let written = write_all(subscriber, &mut writer, &mut stop).await;
+    // What came before an error is written all the same.
+    if writer.output.flush()? == Reader::Present {
+        writer.save()?;
+    }
+    let interrupted = written?;
     if !args.quiet && (interrupted || writer.lost > 0) {
-        notice(&format!(
-            "{}, {} lost",
-            format_records(writer.written),
-            format_count(writer.lost)
-        ));
+        let (written, lost) = (format_records(writer.written), format_count(writer.lost));
+        notice(&format!("{written}, {lost} lost"));
     }
     let endless = args.count.is_none() && !args.no_follow;
     Ok(if interrupted && !endless {
@@ -79,7 +79,8 @@ async fn subscribe(
     for topic in &args.topics {
         let start = match resume.and_then(|file| file.position(topic)) {
             Some(Position { epoch, next_offset }) => {
-                let epoch = Epoch::try_from(epoch).context("epoch")?;
+                let epoch = Epoch::try_from(epoch)
+                    .with_context(|| format!("the position kept for topic {topic:?} cannot be"))?;
                 StartAt::Resume { epoch, next_offset }
             }
             None => start_at(start),

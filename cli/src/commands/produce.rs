@@ -25,17 +25,10 @@ const REST: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
-    let client = Client::connect(server).await?;
-    let max_record_bytes = max_record_bytes(&client, &args.topic).await?;
-    let listener = connection::listener(server, args.quiet);
-    let mut builder = client.producer(&args.topic).on_connection_change(listener);
-    if let Some(linger) = args.linger {
-        builder = builder.linger(linger);
-    }
-    if let Some(timeout) = args.delivery_timeout {
-        builder = builder.delivery_timeout(timeout);
-    }
-    let producer = builder.build();
+    let (producer, max_record_bytes) = tokio::select! {
+        producer = connect(server, &args) => producer?,
+        () = stop.asked() => return Ok(Outcome::Interrupted),
+    };
     let mut feed = Feed::new(&args, &producer, max_record_bytes);
     let fed = tokio::select! {
         fed = feed.run(source::read(args.files)?) => fed.map(|()| Outcome::Done),
@@ -52,6 +45,21 @@ pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
         notice(&feed.summary());
     }
     Ok(outcome)
+}
+
+/// A producer for the topic, and the largest record that it takes.
+async fn connect(server: &str, args: &ProduceArgs) -> Result<(Producer, usize)> {
+    let client = Client::connect(server).await?;
+    let max_record_bytes = max_record_bytes(&client, &args.topic).await?;
+    let listener = connection::listener(server, args.quiet);
+    let mut builder = client.producer(&args.topic).on_connection_change(listener);
+    if let Some(linger) = args.linger {
+        builder = builder.linger(linger);
+    }
+    if let Some(timeout) = args.delivery_timeout {
+        builder = builder.delivery_timeout(timeout);
+    }
+    Ok((builder.build(), max_record_bytes))
 }
 
 /// The largest record that the topic takes, or will take when the first record creates it.

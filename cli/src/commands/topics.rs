@@ -9,7 +9,7 @@ use footman_broker_grpc::{CallError, Client, Topic, reason};
 use serde::Serialize;
 
 use crate::args::{TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
-use crate::commands::serve::max_record_bytes;
+use crate::config::max_record_bytes;
 use crate::outcome::Outcome;
 use crate::output::{format_time, push_json_line};
 use crate::quantity::{
