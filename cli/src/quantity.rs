@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 /// Stands for "no limit" wherever a limit is asked for.
 const UNLIMITED: [&str; 2] = ["unlimited", "none"];
 
-/// Parses a number of records: digits, `_` between them, and `k`, `M` or `G` for thousands, millions or milliards.
+/// Parses a number of records: digits, `_` between them, and `k`, `M` or `G` for thousands, millions or billions.
 pub(crate) fn parse_count(text: &str) -> Result<u64> {
     let (number, unit) = split_number(text)?;
     let factor = match unit {
