@@ -1,0 +1,81 @@
+//! Both rings under real threads for a second or so, for a sanitizer to watch.
+//!
+//! ```text
+//! RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+//!     cargo run --release -p ringbuf-core --example stress --target x86_64-unknown-linux-gnu --target-dir target/tsan
+//! ```
+//!
+//! With `--cfg loom_twin="unpin_relaxed"` (or another twin of the pins) in the flags, the thread sanitizer must report a race.
+
+#![allow(clippy::print_stdout, reason = "an example prints what it found")]
+
+use std::hint::{black_box, spin_loop};
+use std::thread;
+
+use ringbuf_core::{ByteRing, ByteRingOptions, Ring, TryReadError};
+
+const RECORDS: u64 = 300_000;
+
+/// Follows a ring to its end: delivered and lost. `read` says how many records it got.
+///
+/// Prints nothing: the standard library's locks are not known to the thread sanitizer.
+fn follow(mut read: impl FnMut() -> Result<u64, TryReadError>) -> (u64, u64) {
+    let (mut delivered, mut lost) = (0, 0);
+    loop {
+        match read() {
+            Ok(records) => delivered += records,
+            Err(TryReadError::Lapped { from, to }) => lost += to - from,
+            Err(TryReadError::Empty) => spin_loop(),
+            Err(TryReadError::Closed) => return (delivered, lost),
+        }
+    }
+}
+
+fn main() {
+    let (mut producer, ring) = Ring::<[u64; 4]>::new(64).expect("a capacity of 64 is valid");
+    let options = ByteRingOptions::new()
+        .with_max_records(64)
+        .with_segment_bytes(512);
+    let (mut byte_producer, byte_ring) = ByteRing::new(options).expect("these limits are valid");
+    let threads: Vec<_> = (0..3)
+        .flat_map(|_| {
+            let mut reader = ring.reader(0);
+            let mut byte_reader = byte_ring.reader(0);
+            [
+                thread::spawn(move || {
+                    follow(|| {
+                        let at = reader.position();
+                        reader.read_batch(7).map(|values| {
+                            assert!(
+                                (at..)
+                                    .zip(values)
+                                    .all(|(number, value)| *value == [number; 4])
+                            );
+                            values.len() as u64
+                        })
+                    })
+                }),
+                thread::spawn(move || {
+                    follow(|| {
+                        byte_reader.try_read(7, 4_096).map(|run| {
+                            for (number, record) in (run.base()..).zip(run.iter()) {
+                                assert_eq!(record, number.to_le_bytes());
+                            }
+                            black_box(run.len() as u64)
+                        })
+                    })
+                }),
+            ]
+        })
+        .collect();
+    for number in 0..RECORDS {
+        producer.append([number; 4]);
+        byte_producer.append(&number.to_le_bytes());
+    }
+    drop((producer, byte_producer));
+    for thread in threads {
+        let (delivered, lost) = thread.join().expect("a reader's checks hold");
+        assert_eq!(delivered + lost, RECORDS);
+        println!("{delivered} delivered + {lost} lost = {RECORDS}");
+    }
+}
