@@ -15,44 +15,19 @@
 //! - **C5** User code (weigher, key, iterator, processor, handler, a waker's call, `Drop` of an item)
 //!   never runs under the lock. Only wakers are cloned there.
 
-use std::hash::RandomState;
+mod intake;
+
+#[cfg(feature = "tokio")]
+pub(crate) use intake::{Chunk, insert, insert_ticketed};
+pub(crate) use intake::{KeyHash, NoRoom, Placement, Weigher};
+
 use std::time::Instant;
 
 use crate::counters::{Counters, StopReport};
 use crate::crew::{Call, Calls, Crew, Waiters};
-use crate::error::{EnqueueManyError, FlushError, SubmitError, TryEnqueueError};
-use crate::queue::{Hand, Mode, Offered, Queue, Settled, Take};
+use crate::error::FlushError;
+use crate::queue::{Hand, Mode, Queue, Settled, Take};
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, wait};
-use crate::ticket::Ticket;
-
-/// Items moved under one lock by `enqueue_many`: bounds the critical section.
-const CHUNK: usize = 256;
-
-pub(crate) type Weigher<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
-pub(crate) type KeyHash<T> = Box<dyn Fn(&T, &RandomState) -> u64 + Send + Sync>;
-
-/// Where an item goes and what it weighs: decided before the lock is taken.
-pub(crate) struct Placement<T> {
-    pub(crate) weigher: Option<Weigher<T>>,
-    pub(crate) key: Option<(KeyHash<T>, RandomState)>,
-    pub(crate) lanes: usize,
-}
-
-impl<T> Placement<T> {
-    #[inline]
-    pub(crate) fn of(&self, item: &T) -> (usize, usize) {
-        let bytes = self.weigher.as_ref().map_or(0, |weigh| weigh(item));
-        let lane = match &self.key {
-            None => 0,
-            Some((hash, state)) => (hash(item, state) % self.lanes as u64) as usize,
-        };
-        (bytes, lane)
-    }
-
-    const fn is_trivial(&self) -> bool {
-        self.weigher.is_none() && self.key.is_none()
-    }
-}
 
 pub(crate) struct Core<T, R> {
     state: Mutex<State<T, R>>,
@@ -81,25 +56,6 @@ pub(crate) struct State<T, R> {
 }
 
 impl<T, R> State<T, R> {
-    /// After items were taken in: whether a worker has to know (C2, C4).
-    #[inline]
-    fn call_for(&mut self, offered: Offered, lane: usize) -> Call {
-        if self.wants_worker(offered, lane) {
-            self.crew.call()
-        } else {
-            Call::Nobody
-        }
-    }
-
-    #[inline]
-    fn wants_worker(&self, offered: Offered, lane: usize) -> bool {
-        self.queue.lane_is_free(lane)
-            && (offered.closed
-                || offered.first
-                    && (self.queue.wants_open_at_once()
-                        || !self.crew.is_armed_for(self.queue.open_deadline(lane))))
-    }
-
     /// The queue was found full: a batch under assembly that holds it up is wanted at once.
     pub(crate) fn press(&mut self) -> Call {
         self.queue.pressed = true;
@@ -161,12 +117,6 @@ impl<T, R> State<T, R> {
     }
 }
 
-/// Why an enqueuer that waited for room goes without.
-pub(crate) enum NoRoom {
-    Timeout,
-    Stopped,
-}
-
 impl<T, R> Core<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
         Self {
@@ -225,190 +175,6 @@ impl<T, R> Core<T, R> {
         // Relaxed: the hints only end a spin; every decision is made under the lock.
         self.ready.store(state.queue.has_work(), Ordering::Relaxed);
         self.full.store(state.queue.pressed, Ordering::Relaxed);
-    }
-
-    // Enqueuing
-
-    #[inline]
-    pub(crate) fn try_enqueue(&self, item: T) -> Result<(), TryEnqueueError<T>> {
-        let (bytes, lane) = self.placement.of(&item);
-        let mut state = self.lock();
-        if state.queue.mode != Mode::Running || state.queue.room() == 0 {
-            return Err(self.refuse(state, item));
-        }
-        #[cfg(loom_twin = "accept_after_check")]
-        {
-            state = crate::sync::gap(&self.state, state);
-        }
-        let offered = state.queue.offer(item, bytes, lane, Instant::now);
-        if offered.closed || offered.first {
-            let call = state.call_for(offered, lane);
-            self.release(state, call);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn try_submit(&self, item: T) -> Result<Ticket<R>, TryEnqueueError<T>> {
-        let (bytes, lane) = self.placement.of(&item);
-        let mut state = self.lock();
-        if state.queue.mode != Mode::Running || state.queue.room() == 0 {
-            return Err(self.refuse(state, item));
-        }
-        let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
-        let call = state.call_for(offered, lane);
-        self.release(state, call);
-        Ok(ticket)
-    }
-
-    #[cold]
-    fn refuse(&self, mut state: MutexGuard<'_, State<T, R>>, item: T) -> TryEnqueueError<T> {
-        if state.queue.mode != Mode::Running {
-            state.queue.counters.refused_stopped += 1;
-            return TryEnqueueError::Stopped(item);
-        }
-        state.queue.counters.refused_full += 1;
-        let call = state.press();
-        self.release(state, call);
-        TryEnqueueError::Full(item)
-    }
-
-    /// Takes the item in; if the queue is full, the oldest one that waits makes room.
-    pub(crate) fn enqueue_or_evict(&self, item: T) -> Result<Option<T>, TryEnqueueError<T>> {
-        let (bytes, lane) = self.placement.of(&item);
-        let mut state = self.lock();
-        if state.queue.mode != Mode::Running {
-            return Err(self.refuse(state, item));
-        }
-        let evicted = if state.queue.room() > 0 {
-            None
-        } else {
-            state.queue.evict()
-        };
-        // Batches put back for a retry may fill the queue beyond its capacity: the evicted item's
-        // place is this one's even if there is no room yet.
-        if evicted.is_none() && state.queue.room() == 0 {
-            return Err(self.refuse(state, item));
-        }
-        let offered = state.queue.offer(item, bytes, lane, Instant::now);
-        let call = state.call_for(offered, lane);
-        self.release(state, call);
-        Ok(evicted.map(|(evicted, ticket)| {
-            if let Some(ticket) = ticket {
-                ticket.refuse(&SubmitError::Evicted);
-            }
-            evicted
-        }))
-    }
-
-    pub(crate) fn enqueue_until(&self, item: T, until: Option<Instant>) -> Result<(), (T, NoRoom)> {
-        let placed = self.placement.of(&item);
-        let mut item = Some(item);
-        self.with_room(until, |state| insert(state, &mut item, placed))
-            .map_err(|reason| {
-                (
-                    item.expect("an item that was not inserted is still here"),
-                    reason,
-                )
-            })
-    }
-
-    pub(crate) fn submit_until(
-        &self,
-        item: T,
-        until: Option<Instant>,
-    ) -> Result<Ticket<R>, (T, NoRoom)> {
-        let placed = self.placement.of(&item);
-        let mut item = Some(item);
-        self.with_room(until, |state| insert_ticketed(state, &mut item, placed))
-            .map_err(|reason| {
-                (
-                    item.expect("an item that was not inserted is still here"),
-                    reason,
-                )
-            })
-    }
-
-    /// Takes in all items that `pull` fills the chunk with, sleeping while the queue is full.
-    pub(crate) fn enqueue_many(
-        &self,
-        items: impl IntoIterator<Item = T>,
-    ) -> Result<usize, EnqueueManyError<T>> {
-        let mut items = items.into_iter();
-        let mut chunk = Chunk::default();
-        let mut accepted = 0;
-        loop {
-            chunk.fill(&mut items, &self.placement);
-            let count = chunk.items.len();
-            if count == 0 {
-                return Ok(accepted);
-            }
-            if self.with_room(None, |state| chunk.insert(state)).is_err() {
-                accepted += count - chunk.items.len();
-                return Err(EnqueueManyError {
-                    accepted,
-                    refused: chunk.items,
-                });
-            }
-            accepted += count;
-        }
-    }
-
-    /// Calls `insert` whenever the queue takes items and has room, until it is done; sleeps while
-    /// there is none.
-    #[inline]
-    fn with_room<O>(
-        &self,
-        until: Option<Instant>,
-        mut insert: impl FnMut(&mut State<T, R>) -> (Call, Option<O>),
-    ) -> Result<O, NoRoom> {
-        let mut state = self.lock();
-        let mut spun = cfg!(loom);
-        let mut called = false;
-        loop {
-            if state.queue.mode != Mode::Running {
-                state.queue.counters.refused_stopped += 1;
-                return Err(NoRoom::Stopped);
-            }
-            if state.queue.room() > 0 {
-                let (call, done) = insert(&mut state);
-                if let Some(done) = done {
-                    self.release(state, call);
-                    return Ok(done);
-                }
-                if !matches!(call, Call::Nobody) {
-                    self.release(state, call);
-                    state = self.lock();
-                    continue;
-                }
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                state.queue.counters.refused_full += 1;
-                return Err(NoRoom::Timeout);
-            }
-            state.queue.pressed = true;
-            if !called {
-                // One call is enough: the worker that comes sees that the queue is pressed.
-                called = true;
-                let call = state.press();
-                if !spun || !matches!(call, Call::Nobody) {
-                    self.release(state, call);
-                    if !std::mem::replace(&mut spun, true) {
-                        spin_while(|| self.full.load(Ordering::Relaxed));
-                    }
-                    state = self.lock();
-                    continue;
-                }
-            }
-            self.hint(&state);
-            #[cfg(loom_twin = "room_sleep_after_look")]
-            {
-                state = crate::sync::gap(&self.state, state);
-            }
-            state.room_threads += 1;
-            state = wait(&self.room, state, until);
-            state.room_threads -= 1;
-            called = false;
-        }
     }
 
     // Flushing and stopping
@@ -639,81 +405,5 @@ fn spin_while(condition: impl Fn() -> bool) {
     let backoff = crossbeam_utils::Backoff::new();
     while !backoff.is_completed() && condition() {
         backoff.snooze();
-    }
-}
-
-pub(crate) fn insert<T, R>(
-    state: &mut State<T, R>,
-    item: &mut Option<T>,
-    (bytes, lane): (usize, usize),
-) -> (Call, Option<()>) {
-    let Some(item) = item.take() else {
-        return (Call::Nobody, Some(()));
-    };
-    let offered = state.queue.offer(item, bytes, lane, Instant::now);
-    (state.call_for(offered, lane), Some(()))
-}
-
-pub(crate) fn insert_ticketed<T, R>(
-    state: &mut State<T, R>,
-    item: &mut Option<T>,
-    (bytes, lane): (usize, usize),
-) -> (Call, Option<Ticket<R>>) {
-    let Some(item) = item.take() else {
-        return (Call::Nobody, None);
-    };
-    let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
-    (state.call_for(offered, lane), Some(ticket))
-}
-
-/// Items pulled out of an iterator and placed, so that neither happens under the lock.
-pub(crate) struct Chunk<T> {
-    pub(crate) items: Vec<T>,
-    /// The placement of each, in order; empty if all weigh nothing and go to lane 0.
-    placed: Vec<(usize, usize)>,
-}
-
-impl<T> Default for Chunk<T> {
-    fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            placed: Vec::new(),
-        }
-    }
-}
-
-impl<T> Chunk<T> {
-    pub(crate) fn fill(&mut self, items: &mut impl Iterator<Item = T>, placement: &Placement<T>) {
-        if self.items.capacity() == 0 {
-            self.items.reserve(items.size_hint().0.min(CHUNK));
-        }
-        self.items.extend(items.take(CHUNK));
-        if !placement.is_trivial() {
-            self.placed.clear();
-            self.placed
-                .extend(self.items.iter().map(|item| placement.of(item)));
-        }
-    }
-
-    /// Inserts from the front what there is room for; done if that was all.
-    pub(crate) fn insert<R>(&mut self, state: &mut State<T, R>) -> (Call, Option<()>) {
-        let queue = &mut state.queue;
-        let call = if self.placed.is_empty() {
-            let offered = queue.offer_many(&mut self.items, Instant::now);
-            state.call_for(offered, 0)
-        } else {
-            let count = queue.room().min(self.items.len());
-            let mut wanted = false;
-            for (item, (bytes, lane)) in self.items.drain(..count).zip(self.placed.drain(..count)) {
-                let offered = state.queue.offer(item, bytes, lane, Instant::now);
-                wanted |= state.wants_worker(offered, lane);
-            }
-            if wanted {
-                state.crew.call()
-            } else {
-                Call::Nobody
-            }
-        };
-        (call, self.items.is_empty().then_some(()))
     }
 }

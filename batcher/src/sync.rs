@@ -18,9 +18,19 @@ use std::time::{Duration, Instant};
 
 /// Locks, poisoned or not: no critical section of this crate runs user code or panics halfway.
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Critical sections here are tens of nanoseconds. Going to sleep on one costs a system call
-    // for both sides, so a loser spins, then yields its core, and sleeps last.
+    match mutex.try_lock() {
+        Ok(guard) => guard,
+        Err(_) => lock_contended(mutex),
+    }
+}
+
+/// Critical sections here are tens of nanoseconds. Going to sleep on one costs a system call for
+/// both sides, so a loser spins, then yields its core, and sleeps last.
+#[cfg(not(loom))]
+#[cold]
+fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let backoff = crossbeam_utils::Backoff::new();
     loop {
         match mutex.try_lock() {
