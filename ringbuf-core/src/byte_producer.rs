@@ -88,14 +88,17 @@ impl ByteProducer {
         ByteBatch { producer: self }
     }
 
-    /// Forgets the records below `oldest` (all of them, if that is above the tail), and gives back
-    /// the memory that this frees: whole segments below `oldest` in which no reader is, the spare one, and segments that
-    /// were evicted earlier while a reader was inside. Works on a closed ring too.
+    /// Forgets the records below `oldest` (all of them, if that is above the tail), and gives back the
+    /// memory that this frees: whole segments below `oldest` in which no reader is, and segments that
+    /// were evicted earlier while a reader was inside. One spare segment is kept for what comes next,
+    /// unless the ring is empty then, or nothing was forgotten: `trim(0)` gives back all that can be
+    /// had. Works on a closed ring too.
     pub fn trim(&mut self, oldest: u64) {
         self.roll_back();
         let oldest = oldest.clamp(self.oldest, self.published);
+        let busy = oldest > self.oldest && oldest < self.published;
         self.advance_oldest(oldest);
-        self.release_below_oldest(true);
+        self.release_below_oldest();
         if self.oldest == self.published {
             while let Some(taken) = self.writer.evict_open(self.published) {
                 self.keep_or_free(taken.cleared());
@@ -105,8 +108,8 @@ impl ByteProducer {
         while let Some(taken) = self.writer.sweep(&mut looks) {
             self.keep_or_free(taken.cleared());
         }
-        if let Some(spare) = self.spare.take() {
-            self.free(spare);
+        if !busy {
+            self.free_spare();
         }
     }
 
@@ -120,7 +123,8 @@ impl ByteProducer {
         self.options.max_records = max_records;
         self.options.max_bytes = max_bytes;
         self.advance_oldest(self.oldest);
-        self.release_below_oldest(true);
+        self.release_below_oldest();
+        self.free_spare();
         Ok(())
     }
 
@@ -284,7 +288,7 @@ impl ByteProducer {
         }
         self.published = self.cursor.next;
         self.advance_oldest(self.oldest);
-        self.release_below_oldest(false);
+        self.release_below_oldest();
     }
 
     /// Publishes, with the oldest sequence moved on to `at_least`, and further until the limits hold.
@@ -340,16 +344,12 @@ impl ByteProducer {
 
     /// Takes back the segments that are wholly below the oldest sequence.
     #[inline]
-    fn release_below_oldest(&mut self, free: bool) {
+    fn release_below_oldest(&mut self) {
         while self.writer.has_below(self.oldest) {
             let Some(taken) = self.writer.evict(self.oldest) else {
                 break;
             };
-            if free {
-                self.free(taken.cleared());
-            } else {
-                self.keep_or_free(taken.cleared());
-            }
+            self.keep_or_free(taken.cleared());
         }
     }
 
@@ -384,6 +384,12 @@ impl ByteProducer {
         }
     }
 
+    fn free_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            self.free(spare);
+        }
+    }
+
     fn free(&self, block: ByteBlock) {
         self.ring.chain.sub_memory(block.memory());
     }
@@ -392,9 +398,7 @@ impl ByteProducer {
 impl Drop for ByteProducer {
     fn drop(&mut self) {
         self.close();
-        if let Some(spare) = self.spare.take() {
-            self.free(spare);
-        }
+        self.free_spare();
     }
 }
 

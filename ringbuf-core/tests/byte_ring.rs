@@ -265,6 +265,10 @@ fn trim_forgets_and_gives_memory_back() {
         (9_000, 10_000, 100_000)
     );
     assert!(ring.memory_bytes() < 800_000, "{}", ring.memory_bytes());
+    let with_spare = ring.memory_bytes();
+    producer.trim(9_001);
+    producer.trim(0);
+    assert!(ring.memory_bytes() <= with_spare);
     let mut reader = ring.reader(0);
     producer.trim(u64::MAX);
     assert_eq!((ring.oldest(), ring.retained_bytes()), (10_000, 0));
