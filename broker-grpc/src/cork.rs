@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most that waits for a turn's end. When it is full it goes out at once.
-pub(crate) const CORK_BYTES: usize = 256 * 1024;
+pub(crate) const CORK_BYTES: usize = 64 * 1024;
 
 /// What an idle connection keeps of its buffer.
 const IDLE_BYTES: usize = 4 * 1024;
@@ -28,11 +28,14 @@ struct Cork<S> {
     buffer: Vec<u8>,
     /// How much of `buffer` has gone out.
     written: usize,
+    /// The socket took no more at the end of a turn: until it does, nothing more is taken in.
+    is_stuck: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Cork<S> {
     /// Writes out all that is held. On an error the connection is over.
     fn poll_uncork(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_stuck = true;
         while let Some(rest) = self
             .buffer
             .get(self.written..)
@@ -43,6 +46,7 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
                 count => self.written += count,
             }
         }
+        self.is_stuck = false;
         let used = self.buffer.len();
         self.buffer.clear();
         self.written = 0;
@@ -52,18 +56,28 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Makes room as a vector does, but never more than there can be.
+    fn grow(&mut self, bytes: usize) {
+        let needed = self.buffer.len() + bytes;
+        if needed > self.buffer.capacity() {
+            let capacity = needed.next_power_of_two().min(CORK_BYTES);
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+    }
+
     fn poll_put(
         &mut self,
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.buffer.len() >= CORK_BYTES {
+        if self.is_stuck || self.buffer.len() >= CORK_BYTES {
             ready!(self.poll_uncork(cx))?;
         }
         let mut room = CORK_BYTES - self.buffer.len();
         let before = room;
         for part in parts {
             let taken = part.get(..room).unwrap_or(part);
+            self.grow(taken.len());
             self.buffer.extend_from_slice(taken);
             room -= taken.len();
         }
@@ -86,6 +100,7 @@ pub(crate) fn cork<S>(socket: S, head: Vec<u8>) -> (Corked<S>, Uncork<S>) {
         head,
         buffer: Vec::new(),
         written: 0,
+        is_stuck: false,
     }));
     (Corked(Arc::clone(&cork)), Uncork(cork))
 }

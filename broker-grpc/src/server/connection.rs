@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::cork::{CorkedConnection, cork};
 use crate::server::calls::CallExecutor;
+use crate::server::limits::Limits;
 use crate::server::router::Router;
 use crate::server::state::{Place, State};
 
@@ -38,8 +39,8 @@ pub(crate) async fn serve(
     mut drain: watch::Receiver<bool>,
     _place: Place,
 ) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    if let Err(error) = tune(&socket, &state.limits) {
+        tracing::debug!(%error, "cannot set a socket's options");
     }
     let hello = match timeout(state.limits.handshake_timeout, read_hello(&mut socket)).await {
         Ok(Ok(hello)) => hello,
@@ -68,6 +69,15 @@ pub(crate) async fn serve(
     if let Some(Err(error)) = result {
         tracing::debug!(%error, "connection closed");
     }
+}
+
+fn tune(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(limits.unsent_bytes)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = limits;
+    Ok(())
 }
 
 /// Waits for the drain to begin; a server that is gone counts as one.

@@ -49,6 +49,9 @@ pub struct Limits {
     pub connection_window_bytes: u32,
     /// Bytes of one response stream that wait for the peer's window or the socket. Default 64 KiB.
     pub send_buffer_bytes: usize,
+    /// Bytes of a connection that wait in the kernel, not yet sent, before it is asked to take more (`TCP_NOTSENT_LOWAT`, where there is
+    /// such a thing): without it each peer that does not read costs megabytes there. Default 1 MiB.
+    pub unsent_bytes: u32,
     /// Streams that the peer reset and the server has not seen yet; more cut the connection (rapid reset). Default 20.
     pub max_pending_reset_streams: usize,
     /// Streams that the server reset for the peer's errors; more cut the connection. Default 1 024.
@@ -76,6 +79,7 @@ impl Default for Limits {
             stream_window_bytes: 4 * 1024 * 1024,
             connection_window_bytes: 16 * 1024 * 1024,
             send_buffer_bytes: 64 * 1024,
+            unsent_bytes: 1024 * 1024,
             max_pending_reset_streams: 20,
             max_local_reset_streams: 1_024,
             keepalive_interval: Duration::from_secs(30),
@@ -96,7 +100,8 @@ impl Limits {
             && self.max_subscriptions > 0
             && self.max_topics_per_call > 0
             && self.max_streams_per_connection > 0
-            && self.send_buffer_bytes > 0;
+            && self.send_buffer_bytes > 0
+            && self.unsent_bytes > 0;
         if !at_least_one {
             return Err(ServeError::InvalidLimits(
                 "a limit on how many must be at least 1",
