@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic::{Code, Status, Streaming};
 
 use crate::body::{MessageBody, Source};
-use crate::client::error::ConnectError;
+use crate::client::error::{ConnectError, cause};
 use crate::codec::RawDecoder;
 use crate::cork::{CorkedConnection, Uncork, cork};
 
@@ -185,12 +185,3 @@ impl Connection {
 }
 
 const AGENT: &str = concat!("footman-rust/", env!("CARGO_PKG_VERSION"));
-
-/// The innermost cause of an error: hyper's own words are about hyper.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}

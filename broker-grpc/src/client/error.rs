@@ -1,6 +1,7 @@
 //! Errors as the client gives them: what the server said, or why it could not be asked.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -95,7 +96,10 @@ impl ServerError {
         ServerError {
             code: status.code().into(),
             reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
-            message: status.message().to_owned(),
+            message: match (info, status.source()) {
+                (None, Some(source)) => format!("the connection broke: {}", cause(source)),
+                _ => status.message().to_owned(),
+            },
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
             metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
         }
@@ -220,4 +224,13 @@ pub enum SubscribeError {
     /// The server refused.
     #[error(transparent)]
     Server(#[from] ServerError),
+}
+
+/// The innermost cause of an error: hyper's own words are about hyper.
+pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
