@@ -1,6 +1,7 @@
 //! What CI runs, in its order: the cheap and the likely to fail first.
 
 use crate::{
+    codegen,
     command::{self, cargo, command, exists, target},
     interop, loom,
 };
@@ -38,9 +39,7 @@ const STEPS: [Step; 10] = [
         doc.args(["doc", "--workspace", "--no-deps", "--locked"]);
         command::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
     }),
-    ("codegen", || {
-        command::run(cargo().args(["xtask", "codegen", "--check"]))
-    }),
+    ("codegen", codegen::check),
     ("no-std", || {
         command::run(cargo().args([
             "build",

@@ -6,7 +6,7 @@ use crate::{
     command::{self, cargo, command, exists, root, target},
     server::Server,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -86,6 +86,9 @@ fn python(server: &str) -> Result<()> {
         command::run(&mut script)
     };
     script(here.join("scenario.py"), &[], Stdio::null())?;
+    let readme = folder.join("readme.py");
+    std::fs::write(&readme, readme_python()?.replace("127.0.0.1:7420", server))?;
+    script(readme, &[], Stdio::null())?;
     let examples = root().join("broker-grpc/examples/python");
     let lines = File::open(root().join("LICENSE-MIT"))?;
     script(
@@ -98,6 +101,16 @@ fn python(server: &str) -> Result<()> {
         &[server, "licence", "10"],
         Stdio::null(),
     )
+}
+
+/// The README's ten lines of Python.
+fn readme_python() -> Result<String> {
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    let block = readme
+        .split_once("```python\n")
+        .and_then(|(_, rest)| rest.split_once("```"));
+    let (block, _) = block.context("the README has no Python")?;
+    Ok(block.to_owned())
 }
 
 /// Finds the services by reflection, and calls them.

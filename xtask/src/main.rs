@@ -47,3 +47,29 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(flags) => bench::run(&flags),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::root;
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(root().join(path)).expect("the file is in the repository")
+    }
+
+    #[test]
+    fn the_readme_shows_the_example_that_the_brokers_doctests_run() {
+        let tested = read("broker/README.md");
+        let (_, rest) = tested
+            .split_once("```rust\n")
+            .expect("the broker's README has an example");
+        let (example, _) = rest.split_once("```").expect("the example ends");
+        let shown: String = example
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("# "))
+            .collect();
+        assert!(
+            read("README.md").contains(&shown),
+            "the README should show:\n{shown}"
+        );
+    }
+}
