@@ -43,7 +43,8 @@ pub enum StopAt {
     Never,
     /// At what is the end when the subscription starts.
     End,
-    /// Before this offset, which may be yet to come.
+    /// Before this offset, which may be yet to come. Where a [`StartAt::Resume`] begins another life of the
+    /// topic, the offset means nothing there: it stops as at [`End`](Self::End).
     Offset(u64),
 }
 
@@ -105,4 +106,6 @@ pub struct Subscribed {
     pub epoch: Epoch,
     /// The first offset that will be read (or reported lost).
     pub next_offset: u64,
+    /// Where reading stops, if it was asked to.
+    pub stop_offset: Option<u64>,
 }

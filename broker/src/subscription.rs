@@ -68,8 +68,8 @@ impl Subscription {
         let (position, old) = resolve(&topic, start)?;
         let stop = match stop {
             StopAt::Never => NEVER,
-            StopAt::End => topic.ring.tail(),
-            StopAt::Offset(offset) => offset,
+            StopAt::Offset(offset) if old.is_none() => offset,
+            StopAt::End | StopAt::Offset(_) => topic.ring.tail(),
         };
         let meter = Arc::new(Meter::new(position, sync::Arc::clone(signal)));
         let follower = topic.follow(&meter);
@@ -104,6 +104,7 @@ impl Subscription {
         Subscribed {
             epoch: self.topic.epoch,
             next_offset: self.reader.position(),
+            stop_offset: Some(self.stop).filter(|&stop| stop != NEVER),
         }
     }
 

@@ -210,6 +210,25 @@ fn resuming_in_the_same_epoch_goes_on() {
     assert_eq!(drain_short(&mut consumer), ["t 25..26"]);
 }
 
+#[test]
+fn a_stop_of_another_life_is_the_end_of_this_one() {
+    let (broker, producer) = lapped_topic();
+    let resume = StartAt::Resume {
+        epoch: Epoch::new(77).unwrap(),
+        next_offset: 900,
+    };
+    let mut consumer = broker.consumer();
+    let options = SubscribeOptions::new(resume).with_stop(StopAt::Offset(1_000));
+    let subscribed = consumer.subscribe_with("t", options).unwrap();
+    assert_eq!(subscribed.stop_offset, Some(25));
+    produce_numbered(&producer, 25..28);
+    assert_eq!(
+        drain_short(&mut consumer),
+        ["t reset 0", "t lost 0..15", "t 15..25", "t end Stopped 25"]
+    );
+    assert!(consumer.is_finished());
+}
+
 fn read_up_to(start: StartAt, stop: StopAt) -> Vec<String> {
     let (broker, producer) = lapped_topic();
     let mut consumer = broker.consumer();

@@ -164,8 +164,8 @@ pub mod topic_start {
         /// At the last n records (fewer if fewer are kept).
         #[prost(uint64, tag = "6")]
         LastRecords(u64),
-        /// Where an earlier stream stopped. Under another epoch the first item is `reset`, and reading starts at the oldest
-        /// record of the present epoch.
+        /// Where an earlier stream stopped. Under another epoch the first item is `reset`, and reading starts at offset 0 of the
+        /// present one (what is gone of it is `lost`).
         #[prost(message, tag = "7")]
         Resume(super::Resume),
     }
@@ -175,7 +175,7 @@ pub mod topic_start {
         /// At what is the topic's end when the subscription starts (`started.stop_offset`). Must be true.
         #[prost(bool, tag = "9")]
         StopAtEnd(bool),
-        /// Before this offset.
+        /// Before this offset. Where `resume` meets another epoch: at what is the topic's end then.
         #[prost(uint64, tag = "10")]
         StopOffset(u64),
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use footman_broker::{Broker, Consumer, ConsumerOptions, StopAt, SubscribeOptions};
+use footman_broker::{Broker, Consumer, ConsumerOptions, SubscribeOptions};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
@@ -57,15 +57,10 @@ pub(crate) fn follow(
                 subscribed.epoch.into(),
             ));
         }
-        let stop_offset = match start.stop {
-            StopAt::Offset(offset) => Some(offset),
-            StopAt::End => Some(end_offset(consumer, &start.topic, subscribed.next_offset)),
-            _ => None,
-        };
         started.push(proto::Started {
             epoch: subscribed.epoch.into(),
             next_offset: subscribed.next_offset,
-            stop_offset,
+            stop_offset: subscribed.stop_offset,
             topic: start.topic,
         });
     }
