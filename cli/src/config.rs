@@ -13,8 +13,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::args::{DEFAULT_ADDRESS, ServeArgs};
 use crate::quantity::{
-    AgeLimit, format_duration, parse_age_limit, parse_bytes, parse_bytes_limit, parse_count,
-    parse_count_limit, parse_duration,
+    AgeLimit, format_bytes_limit, format_duration, parse_age_limit, parse_bytes, parse_bytes_limit,
+    parse_count, parse_count_limit, parse_duration,
 };
 
 /// What a server is started with.
@@ -120,18 +120,13 @@ impl fmt::Display for Settings {
     }
 }
 
-/// Bytes in the largest unit that has no remainder.
+/// Bytes for people where that says all, else their number.
 fn exact_bytes(bytes: u64) -> String {
-    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    if bytes == u64::MAX {
-        return "unlimited".to_owned();
+    let text = format_bytes_limit(bytes);
+    match parse_bytes_limit(&text) {
+        Ok(read_back) if read_back == bytes => text,
+        _ => bytes.to_string(),
     }
-    for (unit, shift) in UNITS {
-        if bytes != 0 && bytes.is_multiple_of(1 << shift) {
-            return format!("{}{unit}", bytes >> shift);
-        }
-    }
-    bytes.to_string()
 }
 
 /// A file of settings; each may be left out.
@@ -271,7 +266,7 @@ mod tests {
             ("memory = 1\nmemmory = 2", "memmory"),
             (
                 "max-topics = 3\nmemory = \"2 apples\"",
-                "line 2: \"apples\"",
+                "line 2: \"2 apples\"",
             ),
             ("[topics]\nrecords = 0", "at least 1"),
             ("listen = \"here\"", "line 1"),

@@ -1,13 +1,20 @@
 //! Amounts as people type them: counts, bytes and durations.
 //!
-//! Each parser takes what the matching `format_` function writes. None of them reads the environment.
+//! Each parser takes what the matching `format_` function writes. None of them reads the environment. Bytes
+//! are `bytesize`'s and durations `jiff`'s; what is here is which of their forms we take, and what we say of others.
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use bytesize::ByteSize;
+use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
+use jiff::{SignedDuration, Span, SpanRelativeTo, SpanRound, Unit};
 
 /// Stands for "no limit" wherever a limit is asked for.
 const UNLIMITED: [&str; 2] = ["unlimited", "none"];
+
+/// 2^53: beyond it a float no longer tells neighbours apart, and no machine has that much memory.
+const LARGEST: u64 = 1 << 53;
 
 /// Parses a number of records: digits, `_` between them, and `k`, `M` or `G` for thousands, millions or billions.
 pub(crate) fn parse_count(text: &str) -> Result<u64> {
@@ -33,20 +40,18 @@ pub(crate) fn parse_count_limit(text: &str) -> Result<u64> {
 
 /// Parses an amount of bytes: `1000`, `64KiB` or `64K` (× 1024), `64kB` (× 1000), up to `TiB`.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64> {
-    let (number, unit) = split_number(text)?;
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        _ => bail!("{unit:?} is not a unit of bytes: use KiB, MiB, GiB or kB, MB, GB"),
-    };
-    scale(number, factor)
+    let mut amount = text.trim().replace('_', "");
+    // To `bytesize` a bare K is 1000; to us, as to `dd` and `sort`, it is 1024.
+    if amount.ends_with(|c: char| "kmgt".contains(c.to_ascii_lowercase())) {
+        amount.push_str("iB");
+    }
+    match amount.parse::<ByteSize>() {
+        Ok(ByteSize(bytes)) if bytes <= LARGEST => Ok(bytes),
+        Ok(_) => bail!("{text:?} is too large: at most 2^53 bytes, or `unlimited`"),
+        Err(_) => bail!(
+            "{text:?} is not an amount of bytes: use a number and KiB, MiB, GiB or kB, MB, GB, as in 64KiB"
+        ),
+    }
 }
 
 /// Parses a limit on bytes: an amount of at least 1, or `unlimited`.
@@ -60,42 +65,15 @@ pub(crate) fn parse_bytes_limit(text: &str) -> Result<u64> {
 
 /// Parses a duration: numbers each with a unit (`ms`, `s`, `m`, `h`, `d`, `w`), as in `1h30m` or `1.5s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        bail!("a duration is a number and a unit, as in 500ms, 30s, 5m or 1h30m");
-    }
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let number_end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(number_end);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == ' ')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let unit_seconds = match unit {
-            "us" | "µs" => 0.000_001,
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3_600.0,
-            "d" => 86_400.0,
-            "w" => 604_800.0,
-            "" => bail!("{number:?} has no unit: use ms, s, m, h, d or w, as in {number}s"),
-            _ => bail!("{unit:?} is not a unit of time: use ms, s, m, h, d or w"),
-        };
-        let Ok(number) = number.parse::<f64>() else {
-            bail!("{text:?} is not a duration: use 500ms, 30s, 5m or 1h30m")
-        };
-        let part = Duration::try_from_secs_f64(number * unit_seconds);
-        let Some(sum) = part.ok().and_then(|part| total.checked_add(part)) else {
-            bail!("{text:?} is too long")
-        };
-        total = sum;
-        rest = after.trim_start();
-    }
-    Ok(total)
+    const PARSER: SpanParser = SpanParser::new();
+    PARSER
+        .parse_span(text.trim())
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .and_then(Duration::try_from)
+        .ok()
+        .with_context(|| {
+            format!("{text:?} is not a duration: use numbers with ms, s, m, h, d or w (d and w whole), as in 500ms, 30s, 1h30m or 1d")
+        })
 }
 
 /// A limit on age: `None` where there is none.
@@ -145,29 +123,10 @@ pub(crate) fn format_count_limit(count: u64) -> String {
     }
 }
 
-/// Writes bytes for people: three significant digits and a binary unit.
+/// Writes bytes for people, in a binary unit: `256 MiB`, `1.1 KiB`.
 pub(crate) fn format_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut amount = bytes as f64;
-    let mut unit = 0;
-    while amount >= 999.5 && unit + 1 < UNITS.len() {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    let decimals = if unit == 0 || amount >= 99.95 {
-        0
-    } else if amount >= 9.995 {
-        1
-    } else {
-        2
-    };
-    let text = format!("{amount:.decimals$}");
-    let text = if decimals > 0 {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{text} {}", UNITS[unit])
+    let text = ByteSize(bytes).display().iec().to_string();
+    text.replace(".0 ", " ")
 }
 
 /// Writes bytes as a limit: `unlimited` for the largest.
@@ -192,29 +151,19 @@ pub(crate) fn format_rate(per_second: f64) -> String {
 
 /// Writes a duration as [`parse_duration`] takes it: `1h30m`, `250ms`.
 pub(crate) fn format_duration(duration: Duration) -> String {
-    const UNITS: [(&str, u128); 6] = [
-        ("w", 604_800_000_000),
-        ("d", 86_400_000_000),
-        ("h", 3_600_000_000),
-        ("m", 60_000_000),
-        ("s", 1_000_000),
-        ("ms", 1_000),
-    ];
-    let mut micros = duration.as_micros();
-    let mut text = String::new();
-    for (unit, size) in UNITS {
-        if micros >= size {
-            text += &format!("{}{unit}", micros / size);
-            micros %= size;
-        }
-    }
-    if micros > 0 || text.is_empty() {
-        text += &format!("{micros}us");
-    }
-    text
+    const PRINTER: SpanPrinter = SpanPrinter::new().spacing(Spacing::None);
+    let in_weeks = SpanRound::new().largest(Unit::Week).days_are_24_hours();
+    SignedDuration::try_from(duration)
+        .and_then(Span::try_from)
+        .and_then(|span| span.round(in_weeks))
+        .map_or_else(
+            // Beyond what `jiff` knows, which is some 20 000 years.
+            |_| format!("{}s", duration.as_secs()),
+            |span| PRINTER.span_to_string(&span),
+        )
 }
 
-/// Splits `12.5MiB` into its number and its unit; `_` may stand between digits.
+/// Splits `1.5M` into its number and its unit; `_` may stand between digits.
 fn split_number(text: &str) -> Result<(f64, &str)> {
     let text = text.trim();
     let end = text
@@ -229,8 +178,7 @@ fn split_number(text: &str) -> Result<(f64, &str)> {
 
 fn scale(number: f64, factor: u64) -> Result<u64> {
     let amount = number * factor as f64;
-    // 2^53: beyond it a float no longer tells neighbours apart, and no machine has that much memory.
-    if amount > 9_007_199_254_740_992.0 {
+    if amount > LARGEST as f64 {
         bail!("{amount} is too large: at most 2^53, or `unlimited`");
     }
     if amount.fract() != 0.0 {
@@ -258,7 +206,10 @@ mod tests {
         assert_eq!(parse_bytes("64KiB").unwrap(), 65_536);
         assert_eq!(parse_bytes("64K").unwrap(), 65_536);
         assert_eq!(parse_bytes("64kB").unwrap(), 64_000);
+        assert_eq!(parse_bytes("64k").unwrap(), 65_536);
+        assert_eq!(parse_bytes("1_000").unwrap(), 1_000);
         assert_eq!(parse_bytes("1.5 GiB").unwrap(), 3 << 29);
+        assert_eq!(parse_bytes("1.5 G").unwrap(), 3 << 29);
         for bad in [
             "",
             "x",
@@ -269,6 +220,9 @@ mod tests {
             "9999999999999999999",
         ] {
             assert!(parse_count(bad).is_err(), "{bad:?}");
+            assert!(parse_bytes(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["K", "GiB", "64Q", "5E", "99999999999999999999TiB"] {
             assert!(parse_bytes(bad).is_err(), "{bad:?}");
         }
         assert!(parse_count_limit("0").is_err());
@@ -282,7 +236,10 @@ mod tests {
             parse_duration("1h 30m").unwrap(),
             Duration::from_secs(5_400)
         );
-        assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("1d", 86_400), ("1w2d", 777_600)] {
+            assert_eq!(parse_duration(text).unwrap().as_secs(), seconds, "{text}");
+        }
+        assert_eq!(parse_duration("500ms").unwrap(), Duration::from_millis(500));
         assert_eq!(
             parse_duration("1.5s").unwrap(),
             Duration::from_millis(1_500)
@@ -298,10 +255,14 @@ mod tests {
             "5 apples",
             "1..5s",
             "-5s",
+            "5s ago",
+            "1month",
             "99999999999999999999w",
         ] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
+        let error = parse_duration("5").unwrap_err().to_string();
+        assert!(error.contains("ms, s, m, h, d or w"), "{error}");
         assert_eq!(parse_age_limit("none").unwrap(), AgeLimit(None));
         assert!(parse_age_limit("0s").is_err());
     }
@@ -312,6 +273,9 @@ mod tests {
             Duration::from_millis(1),
             Duration::from_secs(5_400),
             Duration::from_millis(90_061_250),
+            Duration::from_secs(3 * 604_800 + 86_400),
+            Duration::from_micros(1_500),
+            Duration::ZERO,
         ] {
             assert_eq!(
                 parse_duration(&format_duration(duration)).unwrap(),
@@ -321,8 +285,12 @@ mod tests {
         for bytes in [0, 1, 512, 1024, 65_536, 1 << 30] {
             assert_eq!(parse_bytes(&format_bytes(bytes)).unwrap(), bytes);
         }
+        assert_eq!(format_duration(Duration::from_secs(5_400)), "1h30m");
+        assert_eq!(format_duration(Duration::from_secs(864_000)), "1w3d");
+        let forever = format!("{}s", u64::MAX);
+        assert_eq!(format_duration(Duration::MAX), forever);
         assert_eq!(format_bytes(268_435_456), "256 MiB");
-        assert_eq!(format_bytes(1_100), "1.07 KiB");
+        assert_eq!(format_bytes(1_100), "1.1 KiB");
         assert_eq!(format_count(1_048_576), "1 048 576");
         assert_eq!(format_count(999), "999");
         assert_eq!(format_count_limit(u64::MAX), "unlimited");
