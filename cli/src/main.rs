@@ -31,7 +31,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{Cli, Command};
-use crate::notice::notice;
+use crate::notice::{Stderr, notice};
 use crate::outcome::Outcome;
 
 fn main() -> ExitCode {
@@ -79,7 +79,7 @@ fn start_logging() {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Stderr)
         .with_ansi(std::io::stderr().is_terminal() && !no_color)
         .init();
 }

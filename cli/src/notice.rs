@@ -1,7 +1,12 @@
-//! What the commands say on stderr: one line each, and a line of progress that is written over.
+//! What the commands say on stderr: notices and logs, whole lines, and below them a bar of progress.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use indicatif::{MultiProgress, ProgressBar};
+
+/// The bars on stderr: none unless it is a terminal. One for the process, as stderr is.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Says one line on stderr; line ends within it become spaces. A stderr that is gone is no reason to fail.
 pub(crate) fn notice(text: &str) {
@@ -9,42 +14,25 @@ pub(crate) fn notice(text: &str) {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    let _ = writeln!(std::io::stderr().lock(), "footman: {line}");
+    let _ = Stderr.write_all(format!("footman: {line}\n").as_bytes());
 }
 
-/// A line of progress on a terminal, written over again and again; nothing at all elsewhere.
+/// Shows `bar` if stderr is a terminal. Finish it to take it away.
+pub(crate) fn show(bar: ProgressBar) -> ProgressBar {
+    BARS.add(bar)
+}
+
+/// Standard error, for whole lines: a bar makes way for them.
 #[derive(Debug)]
-pub(crate) struct Progress {
-    shown: bool,
-    enabled: bool,
-    next: Instant,
-}
+pub(crate) struct Stderr;
 
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
-impl Progress {
-    /// A line that is shown if `wanted` and stderr is a terminal, for work that takes a moment.
-    pub(crate) fn new(wanted: bool, now: Instant) -> Progress {
-        Progress {
-            shown: false,
-            enabled: wanted && std::io::stderr().is_terminal(),
-            next: now + PROGRESS_INTERVAL,
-        }
+impl Write for Stderr {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write_all(lines))
+            .map(|()| lines.len())
     }
 
-    /// Shows what `text` returns, if it is time to.
-    pub(crate) fn update(&mut self, now: Instant, text: impl FnOnce() -> String) {
-        if self.enabled && now >= self.next {
-            self.next = now + PROGRESS_INTERVAL;
-            self.shown = true;
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}", text());
-        }
-    }
-
-    /// Takes the line away.
-    pub(crate) fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }

@@ -9,12 +9,13 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use footman_broker::Record;
 use footman_broker_grpc::{CallError, Client, ProduceError, Producer, reason};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
 use crate::args::{ByteString, ProduceArgs};
 use crate::connection;
 use crate::input::{Framing, Splitter, split_key};
-use crate::notice::{Progress, notice};
+use crate::notice::{notice, show};
 use crate::outcome::Outcome;
 use crate::quantity::{format_bytes, format_count, format_rate, format_records};
 use crate::signal::Stop;
@@ -22,6 +23,8 @@ use crate::source::{self, Piece};
 
 /// An input that gave nothing for so long rests.
 const REST: Duration = Duration::from_millis(50);
+/// How often progress moves when nothing else does.
+const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
@@ -34,12 +37,12 @@ pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
         fed = feed.run(source::read(args.files)?) => fed.map(|()| Outcome::Done),
         () = stop.asked() => Ok(Outcome::Interrupted),
     };
-    feed.progress.clear();
     // Whatever was taken in is delivered, even if the rest of the input cannot be.
     let delivered = producer
         .flush()
         .await
         .map_err(|error| explained(error, &producer));
+    feed.progress.finish_and_clear();
     let outcome = delivered.and(fed).map_err(|error| feed.incomplete(error))?;
     if !args.quiet {
         notice(&feed.summary());
@@ -109,7 +112,7 @@ struct Feed<'a> {
     records: u64,
     bytes: u64,
     started: Instant,
-    progress: Progress,
+    progress: ProgressBar,
 }
 
 impl Feed<'_> {
@@ -129,7 +132,7 @@ impl Feed<'_> {
             records: 0,
             bytes: 0,
             started,
-            progress: Progress::new(!args.quiet, started),
+            progress: progress(args),
         }
     }
 
@@ -140,6 +143,7 @@ impl Feed<'_> {
                 piece = input.recv() => piece,
                 settled = settle(self.producer) => {
                     settled?;
+                    self.show_progress();
                     input.recv().await
                 }
             };
@@ -189,23 +193,24 @@ impl Feed<'_> {
         enqueued.map_err(|error| explained(error, self.producer))
     }
 
-    fn show_progress(&mut self) {
-        let summary = || {
-            summary(
-                self.producer.acknowledged(),
-                self.bytes,
-                self.started.elapsed(),
-            )
-        };
-        self.progress.update(Instant::now(), summary);
+    fn show_progress(&self) {
+        self.progress.set_position(self.bytes);
+        let (acknowledged, rate) = self.acknowledged();
+        self.progress
+            .set_message(format!("{acknowledged} acknowledged, {rate}"));
     }
 
     fn summary(&self) -> String {
-        summary(
-            self.producer.acknowledged(),
-            self.bytes,
-            self.started.elapsed(),
-        )
+        let (acknowledged, rate) = self.acknowledged();
+        let read = format_bytes(self.bytes);
+        format!("{acknowledged} acknowledged, {read} read, {rate}")
+    }
+
+    /// How many records were acknowledged, and how fast.
+    fn acknowledged(&self) -> (String, String) {
+        let acknowledged = self.producer.acknowledged();
+        let rate = acknowledged as f64 / self.started.elapsed().as_secs_f64().max(1e-6);
+        (format_records(acknowledged), format_rate(rate))
     }
 
     /// The error that ended it, with how far it got.
@@ -223,12 +228,21 @@ impl Feed<'_> {
     }
 }
 
-fn summary(acknowledged: u64, bytes: u64, elapsed: Duration) -> String {
-    let rate = acknowledged as f64 / elapsed.as_secs_f64().max(1e-6);
-    format!(
-        "{} acknowledged, {} read, {}",
-        format_records(acknowledged),
-        format_bytes(bytes),
-        format_rate(rate)
-    )
+/// The progress through the input, on a terminal: a bar if its size is known, else a sign of life. None where
+/// it is not wanted, or would be in the way of who types the input.
+fn progress(args: &ProduceArgs) -> ProgressBar {
+    const BAR: &str = "[{wide_bar}] {percent:>3}%, {msg}, {eta} left";
+    const SPINNER: &str = "{spinner} {msg}, {binary_bytes} read";
+    if args.quiet || source::is_typed(&args.files) {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match source::size(&args.files) {
+        Some(bytes) => (ProgressBar::new(bytes), BAR),
+        None => (ProgressBar::no_length(), SPINNER),
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let bar = show(bar.with_style(style.progress_chars("=> ")));
+    // It goes on moving while the input rests or the server is away.
+    bar.enable_steady_tick(TICK);
+    bar
 }
