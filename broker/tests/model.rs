@@ -520,7 +520,14 @@ impl World {
         let (stop, stop_offset) = match stop {
             Stop::Never => (StopAt::Never, u64::MAX),
             Stop::End => (StopAt::End, life.end()),
-            Stop::AfterEnd(n) => (StopAt::Offset(life.end() + n), life.end() + n),
+            Stop::AfterEnd(n) => {
+                let is_reset = matches!(expected, Some((_, Some(_))));
+                let offset = life.end() + n;
+                (
+                    StopAt::Offset(offset),
+                    if is_reset { life.end() } else { offset },
+                )
+            }
         };
         let options = SubscribeOptions::new(start).with_stop(stop);
         let result = consumer.subscribe_with(&name(topic), options);
@@ -537,6 +544,7 @@ impl World {
                     (subscribed.epoch, subscribed.next_offset),
                     (life.epoch, position)
                 );
+                assert_eq!(subscribed.stop_offset.unwrap_or(u64::MAX), stop_offset);
                 following.push(Following {
                     topic,
                     life: life_index,

@@ -224,7 +224,7 @@ fn a_stop_of_another_life_is_the_end_of_this_one() {
     produce_numbered(&producer, 25..28);
     assert_eq!(
         drain_short(&mut consumer),
-        ["t reset 0", "t lost 0..15", "t 15..25", "t end Stopped 25"]
+        ["t reset 0", "t lost 0..18", "t 18..25", "t end Stopped 25"]
     );
     assert!(consumer.is_finished());
 }
