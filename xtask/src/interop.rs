@@ -141,7 +141,7 @@ fn grpcurl(server: &str) -> Result<()> {
     let request = r#"{"topic": "curl", "records": [{"value": "aGVsbG8="}]}"#;
     let produced = call(&["-d", request, server, "footman.v1.Broker/ProduceBatch"])?;
     ensure!(produced.contains("ack"), "the record was not acknowledged");
-    let request = r#"{"topics": [{"topic": "curl", "earliest": {}}]}"#;
+    let request = r#"{"topics": [{"topic": "curl", "earliest": true}]}"#;
     let fetched = call(&["-d", request, server, "footman.v1.Broker/Fetch"])?;
     ensure!(fetched.contains("aGVsbG8="), "the record did not come back");
     let topics = call(&[server, "footman.v1.Admin/ListTopics"])?;
