@@ -72,4 +72,24 @@ mod tests {
             "the README should show:\n{shown}"
         );
     }
+
+    #[test]
+    fn every_file_on_the_walk_of_a_record_is_in_the_house() {
+        let architecture = read("ARCHITECTURE.md");
+        let files: Vec<_> = architecture
+            .split("**`")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("`**").map(|(file, _)| file))
+            .filter(|file| file.ends_with(".rs"))
+            .collect();
+        assert!(files.len() > 20, "the walk names files in bold: {files:?}");
+        for file in files {
+            let folders = ["", "broker/src", "broker-grpc/src", "ringbuf-core/src"];
+            let is_here = |folder: &&str| root().join(folder).join(file).is_file();
+            assert!(
+                folders.iter().any(|folder| is_here(&folder)),
+                "there is no {file}"
+            );
+        }
+    }
 }
