@@ -87,7 +87,7 @@ mod tests {
             let folders = ["", "broker/src", "broker-grpc/src", "ringbuf-core/src"];
             let is_here = |folder: &&str| root().join(folder).join(file).is_file();
             assert!(
-                folders.iter().any(|folder| is_here(&folder)),
+                folders.iter().any(|folder| is_here(folder)),
                 "there is no {file}"
             );
         }
