@@ -85,11 +85,8 @@ mod tests {
         assert!(files.len() > 20, "the walk names files in bold: {files:?}");
         for file in files {
             let folders = ["", "broker/src", "broker-grpc/src", "ringbuf-core/src"];
-            let is_here = |folder: &&str| root().join(folder).join(file).is_file();
-            assert!(
-                folders.iter().any(|folder| is_here(folder)),
-                "there is no {file}"
-            );
+            let is_here = |folder| root().join(folder).join(file).is_file();
+            assert!(folders.into_iter().any(is_here), "there is no {file}");
         }
     }
 }
