@@ -1,7 +1,7 @@
 //! The main job from end to end: a real text through `footman produce`, a server and `footman consume`,
 //! three processes on this machine's cores, until the consumer has the last line.
 
-use super::report::{Better, Report};
+use super::{bench_run::BenchRun, report::Better};
 use crate::{
     command::target,
     server::{Server, footman},
@@ -18,8 +18,12 @@ use std::{
 /// As many lines as a run moves.
 const LINES: usize = 2_000_000;
 
-pub(crate) fn measure(quick: bool, report: &mut Report) -> Result<()> {
-    let (lines, runs) = if quick { (LINES / 2, 3) } else { (LINES, 5) };
+pub(crate) fn measure(bench: &mut BenchRun) -> Result<()> {
+    if !bench.wants("servers/pipe") {
+        return Ok(());
+    }
+    let lines = if bench.quick() { LINES / 2 } else { LINES };
+    let runs = bench.rounds();
     let text = target().join("bench/text.txt");
     let bytes = write_text(&text, lines)?;
     println!(
@@ -34,14 +38,14 @@ pub(crate) fn measure(quick: bool, report: &mut Report) -> Result<()> {
         rates.push(million / seconds);
         cpu.extend(server_cpu.map(|seconds| seconds / million));
     }
-    report.add(
+    bench.add(
         "servers/pipe/text/x1",
         "footman",
         ("M records/s", Better::Higher),
         rates,
     );
     if !cpu.is_empty() {
-        report.add(
+        bench.add(
             "servers/pipe-cpu/text/x1",
             "footman",
             ("server s/M", Better::Lower),

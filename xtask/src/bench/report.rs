@@ -15,8 +15,8 @@ pub(crate) enum Better {
 /// The runs of one contender in one group.
 #[derive(Debug)]
 struct Figure {
-    group: &'static str,
-    contender: &'static str,
+    group: String,
+    contender: String,
     unit: &'static str,
     better: Better,
     runs: Vec<f64>,
@@ -67,16 +67,16 @@ impl Report {
     /// If there is no run.
     pub(crate) fn add(
         &mut self,
-        group: &'static str,
-        contender: &'static str,
+        group: &str,
+        contender: &str,
         (unit, better): (&'static str, Better),
         mut runs: Vec<f64>,
     ) {
         assert!(!runs.is_empty(), "{group}: {contender} has no run");
         runs.sort_by(f64::total_cmp);
         self.figures.push(Figure {
-            group,
-            contender,
+            group: group.to_owned(),
+            contender: contender.to_owned(),
             unit,
             better,
             runs,
