@@ -21,10 +21,15 @@ pub(crate) fn footman(profile: &str) -> Command {
 }
 
 impl Server {
-    /// Starts the built binary and waits until it says where it listens.
+    /// Starts the built binary on a free port and waits until it says where it listens.
     pub(crate) fn start(profile: &str, args: &[&str]) -> Result<Self> {
+        Self::start_at(profile, "127.0.0.1:0", args)
+    }
+
+    /// Starts the built binary at an address: the place of one that ended, say.
+    pub(crate) fn start_at(profile: &str, listen: &str, args: &[&str]) -> Result<Self> {
         let mut child = footman(profile)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen])
             .args(args)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -58,6 +63,13 @@ impl Server {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Asks the server to stop, and expects a clean end.

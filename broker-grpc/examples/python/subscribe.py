@@ -1,6 +1,6 @@
-"""Prints the records of a topic from its oldest on: subscribe.py HOST:PORT TOPIC [COUNT].
+"""Prints the records of a topic: subscribe.py HOST:PORT TOPIC [COUNT [OFFSET]].
 
-Goes on after broken connections and restarts, and says what it lost.
+Starts at the oldest record, or at OFFSET. Goes on after broken connections and restarts, and says what it lost.
 """
 
 import random
@@ -20,9 +20,9 @@ FINAL = {
 }
 
 
-def follow(server, topic):
-    """Yields (offset, record); tells of everything else on standard error."""
-    start = pb.TopicStart(topic=topic, earliest=True)
+def follow(server, start):
+    """Yields the records of each batch; tells of everything else on standard error."""
+    topic = start.topic
     pause = 0.05
     while True:
         try:
@@ -35,9 +35,8 @@ def follow(server, topic):
                     if kind == "started":
                         epoch, offset = item.epoch, item.next_offset
                     elif kind == "batch":
-                        for record in item.records:
-                            yield offset, record
-                            offset += 1
+                        offset = item.base_offset + item.count
+                        yield item.records
                     elif kind == "lost":
                         offset = item.to_offset
                         print(f"lost {item.from_offset} to {offset - 1}", file=sys.stderr)
@@ -55,14 +54,18 @@ def follow(server, topic):
         pause = min(pause * 2, 2)
 
 
-def main(server, topic, count=None):
-    left = int(count) if count else float("inf")
-    for _, record in follow(server, topic):
-        sys.stdout.buffer.write(record.value + b"\n")
-        left -= 1
+def main(server, topic, count=None, offset=None):
+    start = pb.TopicStart(topic=topic, earliest=True)
+    if offset is not None:
+        start = pb.TopicStart(topic=topic, offset=int(offset))
+    left = int(count) if count else sys.maxsize
+    for records in follow(server, start):
+        for record in records[:left]:
+            sys.stdout.buffer.write(record.value + b"\n")
+        sys.stdout.buffer.flush()
+        left -= len(records)
         if left <= 0:
             break
-    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
