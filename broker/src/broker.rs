@@ -7,13 +7,14 @@ use crate::budget::Budget;
 use crate::consumer::Consumer;
 use crate::epoch::Epoch;
 use crate::error::{
-    CreateTopicError, InvalidOptions, ProducerError, PurgeTopicError, UnknownTopic,
+    CreateTopicError, InvalidOptions, LastByKeyError, ProducerError, PurgeTopicError, UnknownTopic,
     UpdateTopicError,
 };
 use crate::info::{SubscriptionInfo, TopicInfo};
 use crate::name::check_name;
 use crate::options::{BrokerOptions, ConsumerOptions, TopicOptions, TopicUpdate};
 use crate::producer::Producer;
+use crate::records::Records;
 use crate::registry::Registry;
 use crate::start::OffsetQuery;
 use crate::topic::Topic;
@@ -174,6 +175,71 @@ impl Broker {
                 end_offset,
             })?;
         Ok(topic.info())
+    }
+
+    /// Refuses what producers append to a topic, with [`ProduceError::TopicPaused`](crate::ProduceError::TopicPaused),
+    /// until it is [resumed](Self::resume_topic). Nothing is held back for later: a producer knows at once.
+    ///
+    /// Consumers read on, to the end and then wait; retention, purge and updates go on as well. An idempotent
+    /// producer's repeat of a batch that was appended before the pause is still answered with its offsets.
+    /// Pausing a paused topic changes nothing.
+    ///
+    /// # Errors
+    /// [`UnknownTopic`] if there is none.
+    ///
+    /// ```
+    /// use footman_broker::{Broker, BrokerOptions, ProduceError, Record};
+    ///
+    /// let broker = Broker::new(BrokerOptions::default())?;
+    /// let producer = broker.producer("orders")?;
+    /// assert!(broker.pause_topic("orders")?.paused);
+    /// let refused = producer.produce(&Record::new("paid"));
+    /// assert!(matches!(refused, Err(ProduceError::TopicPaused { .. })));
+    /// broker.resume_topic("orders")?;
+    /// assert_eq!(producer.produce(&Record::new("paid"))?.base_offset, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pause_topic(&self, name: &str) -> Result<TopicInfo, UnknownTopic> {
+        let topic = self.shared.known(name)?;
+        topic.pause();
+        Ok(topic.info())
+    }
+
+    /// Takes what producers append to a paused topic again.
+    ///
+    /// # Errors
+    /// [`UnknownTopic`] if there is none.
+    pub fn resume_topic(&self, name: &str) -> Result<TopicInfo, UnknownTopic> {
+        let topic = self.shared.known(name)?;
+        topic.resume();
+        Ok(topic.info())
+    }
+
+    /// The newest record with this key among those that the topic keeps, alone; `None` if it keeps none. The
+    /// topic must have been created with (or updated to) [`TopicOptions::last_by_key`].
+    ///
+    /// Exact at the moment of the look-up: what was purged, overwritten or is past its age is not found.
+    /// Its offset is where to follow the topic from to miss no later value.
+    ///
+    /// # Errors
+    /// See [`LastByKeyError`].
+    ///
+    /// ```
+    /// use footman_broker::{Broker, BrokerOptions, Record, TopicOptions};
+    ///
+    /// let broker = Broker::new(BrokerOptions::default())?;
+    /// broker.create_topic("prices", TopicOptions::default().with_last_by_key(true))?;
+    /// let producer = broker.producer("prices")?;
+    /// producer.produce(&Record::new("7.20").with_key("ACME"))?;
+    /// producer.produce(&Record::new("7.25").with_key("ACME"))?;
+    /// let last = broker.last_by_key("prices", b"ACME")?.expect("it has a price");
+    /// let record = last.iter().next().expect("one record");
+    /// assert_eq!((record.offset, record.value), (1, &b"7.25"[..]));
+    /// assert!(broker.last_by_key("prices", b"other")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn last_by_key(&self, name: &str, key: &[u8]) -> Result<Option<Records>, LastByKeyError> {
+        self.shared.known(name)?.last_by_key(key)
     }
 
     /// What a topic is like now.

@@ -155,6 +155,21 @@ pub enum PurgeTopicError {
     },
 }
 
+/// Why the newest record of a key was not looked up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LastByKeyError {
+    /// No topic of that name.
+    #[error(transparent)]
+    UnknownTopic(#[from] UnknownTopic),
+    /// The topic was not asked to keep an index of its keys: switch on `last_by_key`.
+    #[error("topic {topic:?} has no index of keys (its option last_by_key is off)")]
+    NotIndexed {
+        /// Its name.
+        topic: Arc<str>,
+    },
+}
+
 /// Why there is no producer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -204,6 +219,12 @@ pub enum ProduceError {
     /// The topic that this producer belongs to was deleted. Ask the broker for a new producer.
     #[error("topic {topic:?} was deleted")]
     TopicDeleted {
+        /// Its name.
+        topic: Arc<str>,
+    },
+    /// The topic is [paused](crate::Broker::pause_topic): try again once it is resumed.
+    #[error("topic {topic:?} is paused")]
+    TopicPaused {
         /// Its name.
         topic: Arc<str>,
     },

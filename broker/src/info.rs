@@ -1,7 +1,7 @@
 //! What can be seen of topics and subscriptions from outside.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::epoch::Epoch;
 use crate::options::TopicOptions;
@@ -26,6 +26,14 @@ pub struct TopicInfo {
     pub appended_records: u64,
     /// Encoded bytes appended since it was created.
     pub appended_bytes: u64,
+    /// Records per second appended of late: over the last second, or the last 256 records if they took longer.
+    pub records_per_second: f64,
+    /// Records given to consumers, in all subscriptions that there are and were.
+    pub delivered_records: u64,
+    /// Records of which consumers were told that they lost them, likewise.
+    pub lost_records: u64,
+    /// Whether producers are refused.
+    pub paused: bool,
     /// Subscriptions that follow it.
     pub subscriptions: usize,
     /// Subscriptions that sleep until something is appended.
@@ -38,7 +46,7 @@ pub struct TopicInfo {
 
 /// A subscription at one time: its ledger.
 ///
-/// `delivered + lost + filtered + lag == end_offset - started_offset`, always. Moving the subscription
+/// `delivered + lost + lag == end_offset - started_offset`, always. Moving the subscription
 /// (seek, reset) starts the ledger again.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -57,13 +65,15 @@ pub struct SubscriptionInfo {
     pub delivered: u64,
     /// Records of which its consumer was told that they are lost.
     pub lost: u64,
-    /// Records kept back by a filter.
-    pub filtered: u64,
     /// Records not read yet: `end_offset - next_offset`.
     pub lag: u64,
     /// About how many records can be appended before it loses one, by the topic's limits of records and
     /// bytes (at the present mean record size); 0: it has lost some already.
     pub headroom_records: u64,
+    /// About how long until it loses a record, if it reads none and the topic is appended to at its present
+    /// rate ([`TopicInfo::records_per_second`]), or by the age of its next record; `None`: not by what can be
+    /// foreseen.
+    pub headroom: Option<Duration>,
     /// What its consumer calls itself.
     pub label: Option<Arc<str>>,
 }

@@ -13,6 +13,7 @@ mod following;
 mod idempotence;
 mod info;
 mod item;
+mod last_by_key;
 mod meter;
 mod name;
 mod options;
@@ -38,9 +39,9 @@ pub use consumer::Consumer;
 pub use encoding::InvalidReason;
 pub use epoch::{Epoch, InvalidEpoch};
 pub use error::{
-    CreateTopicError, InvalidName, InvalidOptions, InvalidPattern, InvalidRecord, NotSubscribed,
-    OutOfMemory, PollTimeout, ProduceError, ProducerError, PurgeTopicError, SeekError,
-    SubscribeError, UnknownTopic, UpdateTopicError,
+    CreateTopicError, InvalidName, InvalidOptions, InvalidPattern, InvalidRecord, LastByKeyError,
+    NotSubscribed, OutOfMemory, PollTimeout, ProduceError, ProducerError, PurgeTopicError,
+    SeekError, SubscribeError, UnknownTopic, UpdateTopicError,
 };
 pub use info::{SubscriptionInfo, TopicInfo};
 pub use item::{End, EndReason, Item, Lost, Reset};

@@ -107,6 +107,20 @@ impl Meter {
     }
 }
 
+/// What subscriptions were given, together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Total {
+    pub(crate) delivered: u64,
+    pub(crate) lost: u64,
+}
+
+impl Total {
+    pub(crate) fn add(&mut self, reading: &Reading) {
+        self.delivered += reading.delivered();
+        self.lost += reading.lost;
+    }
+}
+
 impl Reading {
     pub(crate) fn delivered(&self) -> u64 {
         self.next - self.started - self.lost

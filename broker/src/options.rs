@@ -114,6 +114,10 @@ pub struct TopicOptions {
     /// [`MAX_RECORD_BYTES`]. A record that does not fit into `max_bytes` is refused as well.
     /// Default: 1 MiB.
     pub max_record_bytes: u32,
+    /// Whether the newest record of each key can be looked up, by
+    /// [`Broker::last_by_key`](crate::Broker::last_by_key). Costs about 100 bytes and the key for each key of
+    /// which a record is kept, and appends of records with keys a look-up each. Default: false.
+    pub last_by_key: bool,
 }
 
 impl Default for TopicOptions {
@@ -123,6 +127,7 @@ impl Default for TopicOptions {
             max_bytes: 256 << 20,
             max_age: None,
             max_record_bytes: 1 << 20,
+            last_by_key: false,
         }
     }
 }
@@ -162,6 +167,13 @@ impl TopicOptions {
         self
     }
 
+    /// The same options, with or without look-ups by key.
+    #[must_use]
+    pub fn with_last_by_key(mut self, last_by_key: bool) -> Self {
+        self.last_by_key = last_by_key;
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<(), InvalidOptions> {
         for (option, zero) in [
             ("max_records", self.max_records == 0),
@@ -186,6 +198,7 @@ impl TopicOptions {
         self.max_bytes = update.max_bytes.unwrap_or(self.max_bytes);
         self.max_age = update.max_age.unwrap_or(self.max_age);
         self.max_record_bytes = update.max_record_bytes.unwrap_or(self.max_record_bytes);
+        self.last_by_key = update.last_by_key.unwrap_or(self.last_by_key);
         self
     }
 }
@@ -202,6 +215,9 @@ pub struct TopicUpdate {
     pub max_age: Option<Option<Duration>>,
     /// See [`TopicOptions::max_record_bytes`].
     pub max_record_bytes: Option<u32>,
+    /// See [`TopicOptions::last_by_key`]. Switching it on walks all records kept, while producers of the topic
+    /// wait.
+    pub last_by_key: Option<bool>,
 }
 
 impl TopicUpdate {

@@ -5,6 +5,7 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ringbuf_core::ByteRun;
 
 use crate::encoding::{Fields, InvalidReason};
 use crate::encoding::{check_body, next_header, next_record, read_body};
@@ -75,19 +76,14 @@ impl Records {
     }
 
     /// A run of a topic's ring.
-    pub(crate) fn from_run(
-        topic: Arc<str>,
-        epoch: Epoch,
-        base_offset: u64,
-        count: usize,
-        encoded: Bytes,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn from_run(topic: Arc<str>, epoch: Epoch, run: ByteRun<'_>) -> Self {
         Self {
             topic,
             epoch,
-            base_offset,
-            count,
-            encoded,
+            base_offset: run.base(),
+            count: run.len(),
+            encoded: Bytes::from_owner(run.into_owned()),
         }
     }
 

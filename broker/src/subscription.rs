@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ringbuf_core::{ByteReader, TryReadError};
 
 use crate::epoch::Epoch;
@@ -145,7 +144,7 @@ impl Subscription {
         }
         let (position, old) = resolve(&self.topic, start)?;
         self.reader.seek(position);
-        self.meter.restart(position);
+        self.topic.restart(&self.meter, position);
         self.state = old.map_or(State::Following, |old| State::Resetting { old });
         Ok(self.subscribed())
     }
@@ -187,10 +186,8 @@ impl Subscription {
         let max_records = usize::try_from(left).unwrap_or(usize::MAX).min(max_records);
         match self.reader.try_read(max_records, max_bytes) {
             Ok(run) => {
-                let (base_offset, count) = (run.base(), run.len());
-                let encoded = Bytes::from_owner(run.into_owned());
                 let (topic, epoch) = (Arc::clone(&self.topic.name), self.topic.epoch);
-                let records = Records::from_run(topic, epoch, base_offset, count, encoded);
+                let records = Records::from_run(topic, epoch, run);
                 self.meter.delivered_to(records.next_offset());
                 Some(Item::Records(records))
             }

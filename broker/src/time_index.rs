@@ -12,6 +12,10 @@ use crate::clock::{Nanos, nanos};
 
 /// Records that one entry stands for, at most.
 const SPAN: u64 = 256;
+/// A rate is that of so long, where so much is known.
+const RATE_WINDOW: Nanos = 1_000_000_000;
+/// A rate over less time than this would be that of a single batch.
+const MIN_WINDOW: Nanos = 1_000_000;
 
 /// The index of one topic.
 #[derive(Debug, Default)]
@@ -186,6 +190,47 @@ impl TimeIndex {
         })
     }
 
+    /// About how many records a second are appended of late: over the last [`RATE_WINDOW`], or since an entry
+    /// ended if none ended in it, or for as long as records are known of.
+    pub(crate) fn rate(&self, now: Nanos) -> f64 {
+        let (Some(front), Some(newest)) = (self.entries.front(), self.entries.back()) else {
+            return 0.0;
+        };
+        let ended = |entry: &Entry| now.saturating_sub(entry.last) >= RATE_WINDOW;
+        // The newest entry is still being filled: where it is the only one, when it began is known.
+        let before = self
+            .entries
+            .partition_point(ended)
+            .min(self.entries.len() - 1);
+        let known = before.checked_sub(1).and_then(|i| self.entries.get(i));
+        let (since, from) = match (known, self.entries.get(1)) {
+            (Some(entry), _) => (entry.last, self.entries.get(before).unwrap_or(newest).first),
+            (None, Some(second)) => (front.last, second.first),
+            (None, None) => (self.opened, front.first),
+        };
+        // A topic that is younger than the window has not appended in all of it.
+        let least = if front.first == 0 {
+            RATE_WINDOW
+        } else {
+            MIN_WINDOW
+        };
+        let window = Duration::from_nanos(now.saturating_sub(since).max(least));
+        (self.end - from) as f64 / window.as_secs_f64()
+    }
+
+    /// How long until the record at `offset` is past its age; of one that is yet to come, the whole age.
+    pub(crate) fn time_left(&self, offset: u64, now: Nanos) -> Option<Duration> {
+        let age = self.age?;
+        let behind = self.entries.partition_point(|entry| entry.first <= offset);
+        let entry = behind.checked_sub(1).and_then(|i| self.entries.get(i));
+        let since = entry
+            .filter(|_| offset < self.end)
+            .map_or(now, |entry| entry.last);
+        Some(Duration::from_nanos(
+            since.saturating_add(age).saturating_sub(now),
+        ))
+    }
+
     pub(crate) fn memory_bytes(&self) -> u64 {
         (self.entries.capacity() * size_of::<Entry>()) as u64
     }
@@ -254,6 +299,53 @@ mod tests {
         assert!(index.end - oldest >= 100_000 && index.end - oldest <= 100_200);
         assert!(index.entries.len() <= 1_010, "{}", index.entries.len());
         assert!(index.memory_bytes() < 64 << 10);
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_second() {
+        let mut index = TimeIndex::new(None);
+        assert_eq!(index.rate(0), 0.0);
+        let mut now = 0;
+        for _ in 0..10_000 {
+            now += MS;
+            index.note(&[0; 5], || now);
+        }
+        let rate = index.rate(now);
+        assert!((4_700.0..5_300.0).contains(&rate), "{rate}");
+        index.trim(49_000); // 1 000 records are left: a fifth of a second
+        let rate = index.rate(now);
+        assert!((4_000.0..6_000.0).contains(&rate), "{rate}");
+        let rate = index.rate(now + 1_000_000 * MS);
+        assert!(rate < 1.0, "{rate}: nothing came for long");
+    }
+
+    #[test]
+    fn the_rate_of_a_first_batch_is_not_infinite() {
+        let mut index = TimeIndex::new(None);
+        index.note(&[0; 3_000], || 7);
+        assert!(
+            (2_500.0..=3_000.0).contains(&index.rate(7)),
+            "{}",
+            index.rate(7)
+        );
+    }
+
+    #[test]
+    fn the_time_left_is_that_of_the_record_asked_for() {
+        let mut index = with_age(10);
+        index.note(&[0], || 0);
+        index.note(&[0], || 4 * MS);
+        let left = |offset, now| {
+            index
+                .time_left(offset, now * MS)
+                .map(|left| left.as_millis())
+        };
+        assert_eq!(
+            (left(0, 4), left(1, 4), left(2, 4)),
+            (Some(6), Some(10), Some(10))
+        );
+        assert_eq!(left(0, 60), Some(0));
+        assert_eq!(TimeIndex::new(None).time_left(0, 0), None);
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
 
@@ -15,12 +15,14 @@ use crate::budget::Budget;
 use crate::clock::{Clock, Nanos};
 use crate::encoding::{TIMESTAMP_BYTES, next_record, read_body};
 use crate::epoch::Epoch;
-use crate::error::{InvalidOptions, OutOfMemory, ProduceError};
+use crate::error::{InvalidOptions, LastByKeyError, OutOfMemory, ProduceError};
 use crate::idempotence::Idempotence;
 use crate::info::{SubscriptionInfo, TopicInfo};
-use crate::meter::Meter;
+use crate::last_by_key::{KEY_BYTES, LastByKey};
+use crate::meter::{Meter, Total};
 use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
 use crate::producer::Produced;
+use crate::records::Records;
 use crate::slab::Slab;
 use crate::time_index::TimeIndex;
 use crate::wait::WaitSet;
@@ -48,7 +50,14 @@ pub(crate) struct Topic {
     /// ring in which it still lies.
     floor: AtomicU64,
     appender: Mutex<Appender>,
-    followers: Mutex<Slab<Arc<Meter>>>,
+    followers: Mutex<Followers>,
+}
+
+/// The subscriptions of a topic, and what those that are no more were given.
+#[derive(Debug, Default)]
+struct Followers {
+    meters: Slab<Arc<Meter>>,
+    past: Total,
 }
 
 /// What an append needs, under the topic's lock.
@@ -60,6 +69,9 @@ struct Appender {
     appended_bytes: u64,
     /// What the budget was told that this topic holds.
     accounted: u64,
+    /// The newest record of each key, where that was asked for.
+    last: Option<LastByKey>,
+    paused: bool,
     deleted: bool,
 }
 
@@ -99,9 +111,11 @@ impl Topic {
                 options,
                 appended_bytes: 0,
                 accounted,
+                last: options.last_by_key.then(LastByKey::default),
+                paused: false,
                 deleted: false,
             }),
-            followers: Mutex::new(Slab::default()),
+            followers: Mutex::default(),
         })
     }
 
@@ -149,6 +163,11 @@ impl Topic {
         {
             return Ok(produced(base_offset, true));
         }
+        if appender.paused {
+            return Err(ProduceError::TopicPaused {
+                topic: Arc::clone(&self.name),
+            });
+        }
         let mut monotonic = None;
         if appender.index.has_age() {
             let now = *monotonic.insert(self.clock.monotonic());
@@ -170,6 +189,9 @@ impl Topic {
             *monotonic.get_or_insert_with(|| self.clock.monotonic())
         });
         *appended_bytes += bytes;
+        if let Some(last) = &mut appender.last {
+            note_keys(last, batch.bytes(), offsets.start);
+        }
         if let Some(sequence) = &options.sequence {
             appender
                 .idempotence
@@ -189,7 +211,10 @@ impl Topic {
         bytes: u64,
         count: u64,
     ) -> Result<(), OutOfMemory> {
-        let needed = bytes + count * INDEX_BYTES;
+        let mut needed = bytes + count * INDEX_BYTES;
+        if appender.last.is_some() {
+            needed += bytes + count * KEY_BYTES; // each record may bring a key
+        }
         if self.budget.allows(needed) {
             return Ok(());
         }
@@ -224,13 +249,20 @@ impl Topic {
     /// Brings everything that follows from what is kept up to date.
     #[inline]
     fn settle(&self, appender: &mut Appender) {
-        appender.index.trim(self.ring.oldest());
+        let oldest = self.ring.oldest();
+        appender.index.trim(oldest);
+        let mut keys = 0;
+        if let Some(last) = &mut appender.last {
+            last.trim(oldest);
+            keys = last.memory_bytes();
+        }
         // Relaxed: a hint for polls; what they do, they do under the lock.
         self.next_expiry
             .store(appender.index.next_expiry(), Ordering::Relaxed);
         let held = self.ring.memory_bytes()
             + appender.index.memory_bytes()
-            + appender.idempotence.memory_bytes();
+            + appender.idempotence.memory_bytes()
+            + keys;
         if held != appender.accounted {
             self.budget.change(appender.accounted, held);
             appender.accounted = held;
@@ -312,11 +344,51 @@ impl Topic {
             appender.index.set_age(options.max_age, now);
             self.expire_before(&mut appender, now);
         }
+        if options.last_by_key != appender.options.last_by_key {
+            appender.last = options.last_by_key.then(|| self.index_keys());
+        }
         appender.options = options;
         self.max_record
             .store(record_limit(&options), Ordering::Relaxed);
         self.settle(&mut appender);
         Ok(())
+    }
+
+    /// The newest record of each key, from the records that are kept. Under the lock.
+    fn index_keys(&self) -> LastByKey {
+        let mut last = LastByKey::default();
+        let mut reader = self.ring.reader(self.ring.oldest());
+        while let Ok(run) = reader.try_read(usize::MAX, usize::MAX) {
+            note_keys(&mut last, run.bytes(), run.base());
+        }
+        last
+    }
+
+    /// The newest record kept of that key.
+    pub(crate) fn last_by_key(&self, key: &[u8]) -> Result<Option<Records>, LastByKeyError> {
+        let mut appender = self.lock();
+        if appender.index.has_age() {
+            self.expire_before(&mut appender, self.clock.monotonic());
+        }
+        let last = appender.last.as_ref();
+        let last = last.ok_or_else(|| LastByKeyError::NotIndexed {
+            topic: Arc::clone(&self.name),
+        })?;
+        // Under the lock: what is in the index is in the ring.
+        let mut reader = last.find(key).map(|offset| self.ring.reader(offset));
+        let run = reader
+            .as_mut()
+            .and_then(|reader| reader.try_read(1, usize::MAX).ok());
+        Ok(run.map(|run| Records::from_run(Arc::clone(&self.name), self.epoch, run)))
+    }
+
+    /// Refuses appends until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) {
+        self.lock().paused = true;
+    }
+
+    pub(crate) fn resume(&self) {
+        self.lock().paused = false;
     }
 
     /// Ends this life of the topic: its records are forgotten, followers are told.
@@ -360,21 +432,38 @@ impl Topic {
 
     /// Counts a subscription in.
     pub(crate) fn follow(&self, meter: &Arc<Meter>) -> u32 {
-        self.followers().insert(Arc::clone(meter))
+        self.followers().meters.insert(Arc::clone(meter))
     }
 
     pub(crate) fn unfollow(&self, follower: u32) {
-        self.followers().remove(follower);
+        let mut followers = self.followers();
+        if let Some(meter) = followers.meters.remove(follower) {
+            followers.past.add(&meter.read());
+        }
     }
 
-    fn followers(&self) -> MutexGuard<'_, Slab<Arc<Meter>>> {
+    /// A subscription's ledger starts again at `start`: what it was given before still counts for the topic.
+    pub(crate) fn restart(&self, meter: &Meter, start: u64) {
+        let mut followers = self.followers();
+        followers.past.add(&meter.read());
+        meter.restart(start);
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Followers> {
         self.followers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn info(&self) -> TopicInfo {
-        let subscriptions = self.followers().len();
+        let (subscriptions, given) = {
+            let followers = self.followers();
+            let mut given = followers.past;
+            for meter in followers.meters.iter() {
+                given.add(&meter.read());
+            }
+            (followers.meters.len(), given)
+        };
         let appender = self.lock();
         TopicInfo {
             name: Arc::clone(&self.name),
@@ -385,6 +474,10 @@ impl Topic {
             memory_bytes: appender.accounted,
             appended_records: self.ring.tail(),
             appended_bytes: appender.appended_bytes,
+            records_per_second: appender.index.rate(self.clock.monotonic()),
+            delivered_records: given.delivered,
+            lost_records: given.lost,
+            paused: appender.paused,
             subscriptions,
             waiters: self.waits.armed(),
             options: appender.options,
@@ -393,12 +486,19 @@ impl Topic {
     }
 
     pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
-        let options = self.lock().options;
-        for meter in self.followers().iter() {
+        let meters: Vec<_> = self.followers().meters.iter().cloned().collect();
+        let appender = self.lock();
+        let (options, now) = (appender.options, self.clock.monotonic());
+        let rate = appender.index.rate(now);
+        for meter in meters {
             // A reader may have been told that it lost records which the next store of the end publishes.
             let reading = meter.read();
             let end_offset = self.ring.tail().max(reading.next);
             let lag = end_offset - reading.next;
+            let headroom_records = self.headroom(&options, reading.next, lag);
+            let by_rate = (rate > 0.0).then(|| headroom_records as f64 / rate);
+            let by_rate = by_rate.and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let by_age = appender.index.time_left(reading.next, now);
             into.push(SubscriptionInfo {
                 topic: Arc::clone(&self.name),
                 epoch: self.epoch,
@@ -407,9 +507,9 @@ impl Topic {
                 end_offset,
                 delivered: reading.delivered(),
                 lost: reading.lost,
-                filtered: 0,
                 lag,
-                headroom_records: self.headroom(&options, reading.next, lag),
+                headroom_records,
+                headroom: by_rate.into_iter().chain(by_age).min(),
                 label: meter.label(),
             });
         }
@@ -435,6 +535,17 @@ impl Topic {
             .checked_div(records)
             .unwrap_or(0)
             .max(1)
+    }
+}
+
+/// Notes the keys of stored records, which begin at `offset`.
+fn note_keys(last: &mut LastByKey, records: &[u8], mut offset: u64) {
+    let mut at = 0;
+    while let Ok(body) = next_record(records, &mut at) {
+        if let Some(key) = read_body(body).key {
+            last.note(key, offset);
+        }
+        offset += 1;
     }
 }
 

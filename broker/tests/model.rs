@@ -10,8 +10,8 @@ use std::time::Duration;
 use footman_broker::testing::ManualClock;
 use footman_broker::{
     Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, EndReason, Epoch, Item,
-    OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, SeekError, StartAt, StopAt,
-    SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
+    LastByKeyError, OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, Records,
+    SeekError, StartAt, StopAt, SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
 };
 use proptest::prelude::*;
 
@@ -25,11 +25,13 @@ enum Step {
         records: u64,
         bytes: u64,
         age: Option<u64>,
+        indexed: bool,
     },
     Update {
         topic: usize,
         records: Option<u64>,
         age: Option<Option<u64>>,
+        indexed: Option<bool>,
     },
     Delete {
         topic: usize,
@@ -39,6 +41,15 @@ enum Step {
         records: usize,
         bytes: usize,
         timestamp: Option<i64>,
+        key: Option<u8>,
+    },
+    PauseTopic {
+        topic: usize,
+        paused: bool,
+    },
+    Last {
+        topic: usize,
+        key: u8,
     },
     Purge {
         topic: usize,
@@ -127,14 +138,34 @@ fn step() -> impl Strategy<Value = Step> {
     let consumer = || 0..CONSUMERS;
     let age = || proptest::option::of(1u64..20);
     prop_oneof![
-        2 => (topic(), 1u64..30, 100u64..2_000, age())
-            .prop_map(|(topic, records, bytes, age)| Step::Create { topic, records, bytes, age }),
-        1 => (topic(), proptest::option::of(1u64..30), proptest::option::of(age()))
-            .prop_map(|(topic, records, age)| Step::Update { topic, records, age }),
-        1 => topic().prop_map(|topic| Step::Delete { topic }),
-        8 => (topic(), 1usize..40, 0usize..60, proptest::option::of(1i64..60)).prop_map(
-            |(topic, records, bytes, timestamp)| Step::Produce { topic, records, bytes, timestamp }
+        2 => (topic(), 1u64..30, 100u64..2_000, age(), any::<bool>()).prop_map(
+            |(topic, records, bytes, age, indexed)| {
+                Step::Create { topic, records, bytes, age, indexed }
+            }
         ),
+        1 => (
+            topic(),
+            proptest::option::of(1u64..30),
+            proptest::option::of(age()),
+            proptest::option::of(any::<bool>()),
+        )
+            .prop_map(|(topic, records, age, indexed)| {
+                Step::Update { topic, records, age, indexed }
+            }),
+        1 => (topic(), prop::bool::weighted(0.3))
+            .prop_map(|(topic, paused)| Step::PauseTopic { topic, paused }),
+        2 => (topic(), 0u8..6).prop_map(|(topic, key)| Step::Last { topic, key }),
+        1 => topic().prop_map(|topic| Step::Delete { topic }),
+        8 => (
+            topic(),
+            1usize..40,
+            0usize..60,
+            proptest::option::of(1i64..60),
+            proptest::option::of(0u8..4),
+        )
+            .prop_map(|(topic, records, bytes, timestamp, key)| {
+                Step::Produce { topic, records, bytes, timestamp, key }
+            }),
         1 => (topic(), 0u64..30).prop_map(|(topic, back)| Step::Purge { topic, back }),
         2 => (1u64..12).prop_map(|seconds| Step::Advance { seconds }),
         1 => (-40i64..40).prop_map(|seconds| Step::JumpWall { seconds }),
@@ -165,11 +196,15 @@ struct Life {
     max_bytes: u64,
     /// In seconds; expiry is as often as there is an append, a poll or an expire.
     age: Option<u64>,
+    /// Look-ups by key were asked for.
+    indexed: bool,
+    paused: bool,
     deleted: bool,
 }
 
 struct Stored {
     timestamp: i64,
+    key: Option<u8>,
     bytes: u64,
     at: u64,
 }
@@ -269,20 +304,36 @@ impl World {
                 records,
                 bytes,
                 age,
-            } => self.create(topic, records, bytes, age),
+                indexed,
+            } => self.create(topic, records, bytes, age, indexed),
             Step::Update {
                 topic,
                 records,
                 age,
-            } => self.update(topic, records, age),
+                indexed,
+            } => self.update(topic, records, age, indexed),
+            Step::PauseTopic { topic, paused } => {
+                let result = if paused {
+                    self.broker.pause_topic(&name(topic))
+                } else {
+                    self.broker.resume_topic(&name(topic))
+                };
+                assert_eq!(result.is_ok(), self.current[topic].is_some());
+                if let (Ok(info), Some(life)) = (result, self.current[topic]) {
+                    assert_eq!(info.paused, paused);
+                    self.lives[life].paused = paused;
+                }
+            }
+            Step::Last { topic, key } => self.last(topic, key),
             Step::Delete { topic } => self.delete(topic),
             Step::Produce {
                 topic,
                 records,
                 bytes,
                 timestamp,
+                key,
             } => {
-                self.produce(topic, records, bytes, timestamp);
+                self.produce(topic, records, bytes, timestamp, key);
             }
             Step::Purge { topic, back } => self.purge(topic, back),
             Step::Advance { seconds } => {
@@ -351,8 +402,9 @@ impl World {
         }
     }
 
-    fn create(&mut self, topic: usize, records: u64, bytes: u64, age: Option<u64>) {
+    fn create(&mut self, topic: usize, records: u64, bytes: u64, age: Option<u64>, indexed: bool) {
         let options = TopicOptions::default()
+            .with_last_by_key(indexed)
             .with_max_records(records)
             .with_max_bytes(bytes)
             .with_max_age(age.map(Duration::from_secs));
@@ -369,6 +421,8 @@ impl World {
                     max_records: records,
                     max_bytes: bytes,
                     age,
+                    indexed,
+                    paused: false,
                     deleted: false,
                 });
                 self.producers
@@ -379,8 +433,15 @@ impl World {
         }
     }
 
-    fn update(&mut self, topic: usize, records: Option<u64>, age: Option<Option<u64>>) {
+    fn update(
+        &mut self,
+        topic: usize,
+        records: Option<u64>,
+        age: Option<Option<u64>>,
+        indexed: Option<bool>,
+    ) {
         let mut update = TopicUpdate::new();
+        update.last_by_key = indexed;
         update.max_records = records;
         // Changing from no age to one has its own rule (`retention.rs`): only ages are changed here.
         let has_age = self.current[topic].is_some_and(|life| self.lives[life].age.is_some());
@@ -391,6 +452,7 @@ impl World {
         if let Some(life) = self.current[topic] {
             let life = &mut self.lives[life];
             life.max_records = records.unwrap_or(life.max_records);
+            life.indexed = indexed.unwrap_or(life.indexed);
             life.limit();
             if let Some(age) = age.filter(|&age| age != life.age) {
                 life.age = age;
@@ -411,14 +473,47 @@ impl World {
         }
     }
 
-    fn produce(&mut self, topic: usize, records: usize, bytes: usize, timestamp: Option<i64>) {
+    fn last(&mut self, topic: usize, key: u8) {
+        let found = self.broker.last_by_key(&name(topic), &[key]);
+        let Some(life) = self.current[topic] else {
+            return assert!(matches!(found, Err(LastByKeyError::UnknownTopic(_))));
+        };
+        let life = &mut self.lives[life];
+        life.expire(self.now);
+        if !life.indexed {
+            return assert!(matches!(found, Err(LastByKeyError::NotIndexed { .. })));
+        }
+        let newest = (life.oldest..life.end())
+            .rev()
+            .find(|&i| life.records[i as usize].key == Some(key));
+        let found = found.unwrap();
+        assert_eq!(found.as_ref().map(Records::base_offset), newest);
+        if let Some(found) = found {
+            let record = found.iter().next().unwrap();
+            assert_eq!((found.len(), found.epoch()), (1, life.epoch));
+            assert_eq!(record.key, Some(&[key][..]));
+        }
+    }
+
+    fn produce(
+        &mut self,
+        topic: usize,
+        records: usize,
+        bytes: usize,
+        timestamp: Option<i64>,
+        key: Option<u8>,
+    ) {
         let Some(producer) = self.producers.get(&topic) else {
             return;
         };
         let value = |i: usize| vec![i as u8; bytes];
+        let key = |i: usize| key.map(|key| key + (i % 3) as u8);
         let batch: Vec<Record> = (0..records)
             .map(|i| {
-                let record = Record::new(value(i));
+                let mut record = Record::new(value(i));
+                if let Some(key) = key(i) {
+                    record = record.with_key(vec![key]);
+                }
                 timestamp.map_or(record.clone(), |us| {
                     record.with_timestamp(us + i as i64 % 3)
                 })
@@ -427,6 +522,7 @@ impl World {
         match (producer.produce_batch(&batch), self.current[topic]) {
             (Ok(produced), Some(life)) => {
                 let life = &mut self.lives[life];
+                assert!(!life.paused);
                 life.expire(self.now);
                 assert_eq!(produced.base_offset, life.end());
                 assert_eq!(
@@ -439,13 +535,17 @@ impl World {
                     life.records.push(Stored {
                         // 0 is no timestamp: the wall clock's, if it is there.
                         timestamp: stamp,
-                        bytes: 2 + 9 + value,
+                        bytes: 2 + 9 + value + key(i).map_or(0, |_| 3),
+                        key: key(i),
                         at: self.now,
                     });
                 }
                 life.limit();
             }
             (Err(ProduceError::TopicDeleted { .. }), None) => {}
+            (Err(ProduceError::TopicPaused { .. }), Some(life)) => {
+                assert!(self.lives[life].paused);
+            }
             (result, _) => panic!("{result:?}"),
         }
     }
