@@ -4,6 +4,8 @@
 //! The peers are dependencies of the features `bench` and `bench-servers` only. Where an area needs them,
 //! the task builds itself again with them, in release, and goes on there.
 
+#[cfg(feature = "bench")]
+mod batcher;
 mod bench_run;
 mod pipe;
 mod report;
@@ -36,6 +38,8 @@ pub(crate) struct Flags {
 enum Area {
     /// `ringbuf-core` beside the rings, channels and queues that one would take instead
     Ring,
+    /// `footman-batcher` beside channels with hand-written loops, and the crates that batch
+    Batcher,
     /// The server, as its users meet it: `footman produce`, `footman serve`, `footman consume`
     Servers,
     /// Everything
@@ -47,7 +51,7 @@ impl Area {
     fn feature(self) -> Option<&'static str> {
         match self {
             Self::Servers => None,
-            Self::Ring | Self::All => Some("bench"),
+            Self::Ring | Self::Batcher | Self::All => Some("bench"),
         }
     }
 
@@ -70,6 +74,10 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     #[cfg(feature = "bench")]
     if matches!(flags.area, Area::Ring | Area::All) {
         ring::measure(&mut bench)?;
+    }
+    #[cfg(feature = "bench")]
+    if matches!(flags.area, Area::Batcher | Area::All) {
+        batcher::measure(&mut bench)?;
     }
     if matches!(flags.area, Area::Servers | Area::All) {
         command::run(cargo().args(["build", "--release", "--locked", "--package", "footman"]))?;

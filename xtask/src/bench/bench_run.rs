@@ -79,3 +79,14 @@ impl BenchRun {
         self.report
     }
 }
+
+/// The middle one.
+///
+/// # Panics
+///
+/// If there is none.
+#[cfg(feature = "bench")]
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
