@@ -7,18 +7,37 @@
 #[cfg(feature = "bench")]
 mod batcher;
 mod bench_run;
+mod chart;
+mod compare;
+mod html;
+mod machine;
 mod pipe;
 mod report;
 #[cfg(feature = "bench")]
 mod ring;
+mod table;
 
-use crate::command::{self, cargo};
-use anyhow::Result;
+use crate::command::{self, cargo, target};
+use anyhow::{Context as _, Result};
 use bench_run::BenchRun;
-use std::path::PathBuf;
+use report::Report;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-/// Measures; the groups and the JSON are those that scripts may rely on.
+/// Measures: ours and the peers in one run, medians and their spread, ratios.
+///
+/// Prints a table a group as it goes, and writes a page with plots. The groups and the JSON are those that
+/// scripts may rely on.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench ring --quick --only ring/1to1
+  cargo xtask bench all --json target/bench/all.json
+  cargo xtask bench all --compare target/bench/all.json
+  cargo xtask bench --from target/bench/all.json --svg docs/plots")]
 pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum, default_value_t = Area::All)]
@@ -32,6 +51,18 @@ pub(crate) struct Flags {
     /// Also write the figures as JSON into this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Say what changed since an older run's JSON, by more than its spread
+    #[arg(long, value_name = "OLD")]
+    compare: Option<PathBuf>,
+    /// Where to write the page with plots [default: bench/report.html in the build folder]
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Also write each plot as an SVG into this folder
+    #[arg(long, value_name = "FOLDER")]
+    svg: Option<PathBuf>,
+    /// Measure nothing: report on the figures of an older run's JSON
+    #[arg(long, value_name = "OLD", conflicts_with_all = ["quick", "only", "json"])]
+    from: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,11 +96,41 @@ impl Area {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<()> {
-    if let Some(feature) = flags.area.feature()
-        && !flags.area.is_built()
-    {
-        return run_with(feature);
+    // Read before anything is measured: a file that is not there is said at once.
+    let read = |file: &Option<PathBuf>| file.as_deref().map(Report::read_json).transpose();
+    let (old, kept) = (read(&flags.compare)?, read(&flags.from)?);
+    let report = match kept {
+        Some(report) => report,
+        None => {
+            if let Some(feature) = flags.area.feature()
+                && !flags.area.is_built()
+            {
+                return run_with(feature);
+            }
+            measure(flags)?
+        }
+    };
+    println!("{}", table::summary(&report));
+    if let Some(old) = &old {
+        println!("{}", compare::table(old, &report));
     }
+    if let Some(file) = &flags.json {
+        report.write_json(file)?;
+    }
+    let default = || target().join("bench/report.html");
+    let html = flags.html.clone().unwrap_or_else(default);
+    write(&html, &html::page(&report, old.as_ref())?)?;
+    println!("plots and all figures: {}", html.display());
+    if let Some(folder) = &flags.svg {
+        for chart in chart::all(&report)? {
+            write(&folder.join(chart.file_name()), &chart.svg)?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(flags: &Flags) -> Result<Report> {
+    let started = Instant::now();
     let mut bench = BenchRun::new(flags.quick, flags.only.clone());
     #[cfg(feature = "bench")]
     if matches!(flags.area, Area::Ring | Area::All) {
@@ -83,12 +144,18 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         command::run(cargo().args(["build", "--release", "--locked", "--package", "footman"]))?;
         pipe::measure(&mut bench)?;
     }
+    bench.show();
     let report = bench.into_report();
-    println!("\n{report}");
-    if let Some(file) = &flags.json {
-        report.write_json(file)?;
+    anyhow::ensure!(!report.is_empty(), "there is no such group");
+    println!("\nmeasured in {:.0?}", started.elapsed());
+    Ok(report)
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
     }
-    Ok(())
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Runs this same task from a build that has its peers.

@@ -1,8 +1,12 @@
 //! One run of the bench: how often each contender runs, in which order, and what it found.
 
-use super::report::{Better, Report};
+use super::{
+    report::{Better, Report},
+    table,
+};
 #[cfg(feature = "bench")]
 use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// A contender's name, and one run of it: the figure, in the group's unit.
 #[cfg(feature = "bench")]
@@ -14,14 +18,22 @@ pub(crate) struct BenchRun {
     quick: bool,
     only: Option<String>,
     report: Report,
+    /// How many groups have been shown.
+    shown: usize,
+    progress: ProgressBar,
 }
 
 impl BenchRun {
     pub(crate) fn new(quick: bool, only: Option<String>) -> Self {
+        // Drawn between runs only: nothing else runs while a contender does.
+        let style = ProgressStyle::with_template("{spinner} {elapsed}  {wide_msg}");
+        let progress = ProgressBar::new_spinner();
         Self {
             quick,
             only,
             report: Report::new(),
+            shown: 0,
+            progress: progress.with_style(style.expect("the template is a good one")),
         }
     }
 
@@ -52,15 +64,17 @@ impl BenchRun {
             return Ok(());
         }
         let mut runs = vec![Vec::new(); contenders.len()];
-        for _ in 0..self.rounds() {
+        let rounds = self.rounds();
+        for round in 1..=rounds {
             for ((name, once), runs) in contenders.iter_mut().zip(&mut runs) {
+                self.progress(&format!("{group}: {name}, round {round} of {rounds}"));
                 runs.push(once().with_context(|| format!("{group}: {name}"))?);
             }
         }
-        println!("{group}");
         for ((name, _), runs) in contenders.into_iter().zip(runs) {
             self.add(group, &name, (unit, better), runs);
         }
+        self.show();
         Ok(())
     }
 
@@ -75,7 +89,27 @@ impl BenchRun {
         self.report.add(group, contender, unit, runs);
     }
 
+    /// Says on a terminal what is being done; `group` does so by itself.
+    pub(crate) fn progress(&self, what: &str) {
+        self.progress.set_message(what.to_owned());
+        self.progress.tick();
+    }
+
+    /// Adds what a reader should know beside the figures.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.report.notes.push(note.into());
+    }
+
+    /// Prints the groups that came since the last time.
+    pub(crate) fn show(&mut self) {
+        let groups = self.report.groups();
+        let tables: String = groups.iter().skip(self.shown).map(table::group).collect();
+        self.shown = groups.len();
+        self.progress.suspend(|| print!("{tables}"));
+    }
+
     pub(crate) fn into_report(self) -> Report {
+        self.progress.finish_and_clear();
         self.report
     }
 }

@@ -26,15 +26,17 @@ pub(crate) fn measure(bench: &mut BenchRun) -> Result<()> {
     let runs = bench.rounds();
     let text = target().join("bench/text.txt");
     let bytes = write_text(&text, lines)?;
-    println!(
-        "{lines} lines, {bytes} bytes of this toolchain's and its crates' sources and documentation"
-    );
+    bench.note(format!(
+        "servers/pipe moves {lines} lines, {bytes} bytes, of this toolchain's and its crates' sources and documentation"
+    ));
     let mut rates = Vec::new();
     let mut cpu = Vec::new();
     for run in 1..=runs {
+        bench.progress(&format!(
+            "servers/pipe/text/x1: footman, round {run} of {runs}"
+        ));
         let (seconds, server_cpu) = once(&text, lines)?;
         let million = lines as f64 / 1e6;
-        println!("run {run} of {runs}: {:.2} M records/s", million / seconds);
         rates.push(million / seconds);
         cpu.extend(server_cpu.map(|seconds| seconds / million));
     }
