@@ -239,12 +239,14 @@ impl Consumer {
         gone.map(|at| self.leave(at)).is_some()
     }
 
-    /// Takes up the topics that have appeared and match a pattern.
-    fn take_up_newborn(&mut self) {
+    /// Takes up the topics that have appeared and match a pattern; whether there were any.
+    fn take_up_newborn(&mut self) -> bool {
         let Some(following) = &mut self.patterns else {
-            return;
+            return false;
         };
-        for topic in following.newborn(&self.shared.registry) {
+        let newborn = following.newborn(&self.shared.registry);
+        let any = !newborn.is_empty();
+        for topic in newborn {
             if self.find(&topic.name).is_ok() {
                 continue; // perhaps its reset is due: the subscription says so itself
             }
@@ -253,6 +255,7 @@ impl Consumer {
             if let Some(following) = self.patterns.as_mut().filter(|_| !taken) {
                 following.passed_over += 1;
             }
+        any
         }
     }
 
@@ -364,6 +367,11 @@ impl Consumer {
     pub fn try_poll(&mut self) -> Option<Item> {
         if self.patterns.is_some() {
             self.take_up_newborn();
+        self.poll_followed()
+    }
+
+    /// The next item of what is followed already.
+    fn poll_followed(&mut self) -> Option<Item> {
         }
         let (max_records, max_bytes) = (self.max_records as usize, self.max_bytes as usize);
         let registry = &self.shared.registry;
@@ -435,14 +443,25 @@ impl Consumer {
     #[cold]
     fn look_or_arm(&mut self, waker: &Waker) -> Option<Item> {
         self.signal.register(waker);
-        for subscription in &mut self.subscriptions {
-            subscription.arm(&self.shared.registry, &self.signal);
+        loop {
+            for subscription in &mut self.subscriptions {
+                subscription.arm(&self.shared.registry, &self.signal);
+            }
+            if let Some(following) = &mut self.patterns {
+                following.arm(&self.shared.registry, &self.signal);
+            }
+            fence_before_sleep();
+            if cfg!(loom_twin = "no_look_after_arming") {
+                return None;
+            }
+            if self.patterns.is_none()
+                || !self.take_up_newborn()
+                || cfg!(loom_twin = "newborn_unarmed")
+            {
+                return self.poll_followed();
+            }
+            // What was taken up just now is to be armed as well.
         }
-        if let Some(following) = &mut self.patterns {
-            following.arm(&self.shared.registry, &self.signal);
-        }
-        fence_before_sleep();
-        self.try_poll()
     }
 
     fn find(&self, topic: &str) -> Result<&Subscription, NotSubscribed> {
