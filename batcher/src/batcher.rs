@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::builder::{Builder, Parts};
 use crate::core::{Core, NoRoom};
@@ -12,6 +11,7 @@ use crate::error::{
     EnqueueManyError, EnqueueTimeoutError, FlushError, StartError, Stopped, TryEnqueueError,
 };
 use crate::processor::{Batch, Replies};
+use crate::sync::{now, thread};
 use crate::ticket::Ticket;
 use crate::timer_slack::make_timeouts_exact;
 use crate::worker::work;
@@ -56,14 +56,15 @@ pub struct Batcher<T: Send + 'static, R: Send + 'static = ()> {
 /// What the handles share besides the core: its drop is the last handle's.
 struct Threads<T: Send + 'static, R: Send + 'static> {
     core: Arc<Core<T, R>>,
-    ids: Vec<ThreadId>,
+    ids: Vec<thread::ThreadId>,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Drop for Threads<T, R> {
     fn drop(&mut self) {
         self.core.drain();
         // A worker cannot wait for itself: dropped in a processor, the batcher drains alone.
-        if !self.ids.contains(&thread::current().id()) {
+        let is_worker = self.ids.contains(&thread::current().id());
+        if !is_worker && !cfg!(loom_twin = "drop_without_join") {
             self.core.join(None);
         }
     }
@@ -161,7 +162,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         item: T,
         timeout: Duration,
     ) -> Result<(), EnqueueTimeoutError<T>> {
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         self.core
             .enqueue_until(item, until)
             .map_err(|(item, reason)| match reason {
@@ -223,7 +224,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     ///
     /// [`FlushError::Timeout`], or [`FlushError::Stopped`] if a stop gave items back.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.core.flush(Instant::now().checked_add(timeout))
+        self.core.flush(now().checked_add(timeout))
     }
 
     /// Stops now: refuses new items, takes out all that is in no worker's hands and returns it.
@@ -231,7 +232,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     ///
     /// Can be called again, also during or after a [`safe_stop`](Self::safe_stop).
     pub fn stop(&self, timeout: Duration) -> StopReport<T> {
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         let items = self.core.stop_now();
         self.core.join(until);
         self.core.report(items)
@@ -242,7 +243,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     ///
     /// Can be called again; a [`stop`](Self::stop) from elsewhere cuts it short.
     pub fn safe_stop(&self, timeout: Duration) -> StopReport<T> {
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         self.core.drain();
         self.core.join(until);
         self.core.report(Vec::new())

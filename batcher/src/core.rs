@@ -27,7 +27,7 @@ use crate::counters::{Counters, StopReport};
 use crate::crew::{Call, Calls, Crew, Waiters};
 use crate::error::FlushError;
 use crate::queue::{Hand, Mode, Queue, Settled, Take};
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, wait};
+use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, MutexGuard, Ordering, lock, now, wait};
 
 pub(crate) struct Core<T, R> {
     state: Mutex<State<T, R>>,
@@ -58,7 +58,7 @@ pub(crate) struct State<T, R> {
 impl<T, R> State<T, R> {
     /// The queue was found full: a batch under assembly that holds it up is wanted at once.
     pub(crate) fn press(&mut self) -> Call {
-        self.queue.pressed = true;
+        self.queue.pressed = !cfg!(loom_twin = "full_unpressed");
         if self.queue.has_work() {
             Call::Nobody
         } else {
@@ -211,7 +211,7 @@ impl<T, R> Core<T, R> {
             if let Some(end) = state.flush_end(epoch) {
                 return end;
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if until.is_some_and(|until| now() >= until) {
                 return Err(FlushError::Timeout);
             }
             state = self.sleep_until_done(state, until);
@@ -228,7 +228,7 @@ impl<T, R> Core<T, R> {
             state = crate::sync::gap(&self.state, state);
         }
         state.done_threads += 1;
-        let mut state = wait(&self.done, state, until);
+        let mut state = wait(&self.done, &self.state, state, until);
         state.done_threads -= 1;
         state
     }
@@ -263,7 +263,7 @@ impl<T, R> Core<T, R> {
     /// Sleeps until every worker has ended.
     pub(crate) fn join(&self, until: Option<Instant>) {
         let mut state = self.lock();
-        while state.crew.alive > 0 && until.is_none_or(|until| Instant::now() < until) {
+        while state.crew.alive > 0 && until.is_none_or(|until| now() < until) {
             state = self.sleep_until_done(state, until);
         }
     }
@@ -326,9 +326,9 @@ impl<T, R> Core<T, R> {
     pub(crate) fn next(&self, settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
         let mut state = self.lock();
         let mut calls = settled.map_or_else(Calls::default, |settled| state.settle(settled));
-        let mut spun = cfg!(loom);
+        let mut spun = MODEL;
         loop {
-            match state.queue.take(Instant::now) {
+            match state.queue.take(now) {
                 Take::Batch(hand) => {
                     calls.merge(state.call_after_take());
                     self.release_to_all(state, calls);
@@ -368,12 +368,14 @@ impl<T, R> Core<T, R> {
             state = crate::sync::gap(&self.state, state);
         }
         // C4: one armed sleeper is enough.
-        let until = until.filter(|_| !state.crew.is_armed_for(until));
+        let until = until
+            .filter(|_| !state.crew.is_armed_for(until))
+            .filter(|_| !cfg!(loom_twin = "linger_unarmed"));
         if until.is_some() {
             state.crew.armed = until;
         }
         state.crew.idle += 1;
-        let mut state = wait(&self.work, state, until);
+        let mut state = wait(&self.work, &self.state, state, until);
         state.crew.idle -= 1;
         state.crew.called = state.crew.called.saturating_sub(1);
         if until.is_some() && state.crew.armed == until {

@@ -9,7 +9,7 @@ mod batch;
 mod batcher;
 mod builder;
 mod core;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod core_tests;
 mod counters;
 mod crew;
@@ -19,8 +19,10 @@ mod failure;
 mod loom_tests;
 mod processor;
 mod queue;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod queue_tests;
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;
 #[cfg(any(feature = "ring", feature = "tokio"))]
 mod source;
 mod sync;

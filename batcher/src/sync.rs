@@ -1,23 +1,48 @@
-//! The locks and atomics: std's, or loom's under `cfg(loom)`.
+//! The locks, the atomics, the threads and the clock: std's, loom's under `cfg(loom)`, or shuttle's under
+//! `cfg(shuttle)`.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{
-    Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
+pub(crate) use loom::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
-#[cfg(not(loom))]
-pub(crate) use std::sync::{
-    Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::real::{now, wait};
+use std::sync::PoisonError;
+#[cfg(not(any(loom, shuttle)))]
 use std::sync::TryLockError;
-use std::sync::{LockResult, PoisonError};
-use std::time::{Duration, Instant};
+
+#[cfg(any(loom, shuttle))]
+#[allow(unused_imports, reason = "only twins leave gaps")]
+pub(crate) use self::model::gap;
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::model::{now, wait};
+
+/// Whether a scheduler of models runs this: spinning shows it nothing.
+pub(crate) const MODEL: bool = cfg!(any(loom, shuttle));
 
 /// Locks, poisoned or not: no critical section of this crate runs user code or panics halfway.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.try_lock() {
@@ -28,7 +53,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Critical sections here are tens of nanoseconds. Going to sleep on one costs a system call for
 /// both sides, so a loser spins, then yields its core, and sleeps last.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[cold]
 fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let backoff = crossbeam_utils::Backoff::new();
@@ -44,37 +69,87 @@ fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a notification, at most until `until`. May return early without a reason.
-pub(crate) fn wait<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    until: Option<Instant>,
-) -> MutexGuard<'a, T> {
-    fn ignore_poison<G>(result: LockResult<G>) -> G {
-        result.unwrap_or_else(PoisonError::into_inner)
+#[cfg(not(any(loom, shuttle)))]
+mod real {
+    use std::sync::{Condvar, LockResult, Mutex, MutexGuard, PoisonError};
+    use std::time::{Duration, Instant};
+
+    #[inline]
+    pub(crate) fn now() -> Instant {
+        Instant::now()
     }
-    match until {
-        None => ignore_poison(condvar.wait(guard)),
-        Some(until) => match until.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => guard,
-            left => ignore_poison(condvar.wait_timeout(guard, left)).0,
-        },
+
+    /// Waits for a notification, at most until `until`. May return early without a reason.
+    pub(crate) fn wait<'a, T>(
+        condvar: &Condvar,
+        _mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, T> {
+        fn ignore_poison<G>(result: LockResult<G>) -> G {
+            result.unwrap_or_else(PoisonError::into_inner)
+        }
+        match until {
+            None => ignore_poison(condvar.wait(guard)),
+            Some(until) => match until.saturating_duration_since(now()) {
+                Duration::ZERO => guard,
+                left => ignore_poison(condvar.wait_timeout(guard, left)).0,
+            },
+        }
     }
 }
 
-/// Lets go of the lock and takes it again: what a loom twin does between a check and the act that
-/// rests on it, to show that the model sees the difference.
-#[cfg(loom)]
-#[allow(
-    dead_code,
-    reason = "each twin uses it in one place, the models without a twin in none"
-)]
-pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    drop(guard);
-    lock(mutex)
+/// Time stands still while anybody runs, and a wait that has an end always lasts until then: others run meanwhile, for as
+/// long as the scheduler likes.
+#[cfg(any(loom, shuttle))]
+mod model {
+    use super::{Condvar, Mutex, MutexGuard, lock};
+    use std::cell::Cell;
+    use std::sync::{OnceLock, PoisonError};
+    use std::time::{Duration, Instant};
+
+    std::thread_local! {
+        /// All threads of a model are one thread of the system.
+        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    fn start() -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(Instant::now)
+    }
+
+    pub(crate) fn now() -> Instant {
+        start() + PASSED.get()
+    }
+
+    pub(crate) fn wait<'a, T>(
+        condvar: &Condvar,
+        mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, T> {
+        let Some(until) = until else {
+            return condvar.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(guard);
+        super::thread::yield_now();
+        PASSED.set(PASSED.get().max(until.saturating_duration_since(start())));
+        lock(mutex)
+    }
+
+    /// Lets go of the lock and takes it again: what a twin does between a check and the act that
+    /// rests on it, to show that the model sees the difference.
+    #[allow(
+        dead_code,
+        reason = "each twin uses it in one place, the models without a twin in none"
+    )]
+    pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        drop(guard);
+        lock(mutex)
+    }
 }

@@ -12,10 +12,10 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::SubmitError;
-use crate::sync::{Condvar, Mutex, lock, wait};
+use crate::sync::{Condvar, Mutex, lock, now, wait};
 
 /// The results of one batch, by position.
 struct Completion<R> {
@@ -189,7 +189,12 @@ impl<R> Ticket<R> {
                 board = crate::sync::gap(&self.completion.board, board);
             }
             board.sleepers += 1;
-            board = wait(&self.completion.settled, board, None);
+            board = wait(
+                &self.completion.settled,
+                &self.completion.board,
+                board,
+                None,
+            );
             board.sleepers -= 1;
         }
     }
@@ -200,18 +205,23 @@ impl<R> Ticket<R> {
     ///
     /// The ticket itself if the time is over: wait again, or drop it.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<R, SubmitError>, Self> {
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         let mut board = lock(&self.completion.board);
         loop {
             if let Some(result) = board.collect(self.position) {
                 return Ok(result);
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if until.is_some_and(|until| now() >= until) {
                 drop(board);
                 return Err(self);
             }
             board.sleepers += 1;
-            board = wait(&self.completion.settled, board, until);
+            board = wait(
+                &self.completion.settled,
+                &self.completion.board,
+                board,
+                until,
+            );
             board.sleepers -= 1;
         }
     }

@@ -5,7 +5,7 @@
 /// Linux lets every timeout of an ordinary thread slip by up to 50 µs; a linger is to be exact. The
 /// setting belongs to the thread alone (proc(5), `/proc/pid/timerslack_ns`). Where it cannot be
 /// changed, lingers end up to that much later and nothing else differs.
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 pub(crate) fn make_timeouts_exact() {
     // The link is `PID/task/TID`; the file is only found under `/proc/TID`.
     let Ok(link) = std::fs::read_link("/proc/thread-self") else {
@@ -17,5 +17,5 @@ pub(crate) fn make_timeouts_exact() {
     }
 }
 
-#[cfg(any(not(target_os = "linux"), loom))]
+#[cfg(any(not(target_os = "linux"), loom, shuttle))]
 pub(crate) const fn make_timeouts_exact() {}

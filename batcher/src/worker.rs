@@ -4,13 +4,13 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::core::Core;
 use crate::error::SubmitError;
 use crate::failure::{BatchFailure, Failed, FailureCause, OnFailure, RetryPolicy};
 use crate::processor::{Batch, Replies};
 use crate::queue::{Hand, Settled};
+use crate::sync::now;
 
 pub(crate) type Handler<T> = Box<dyn Fn(&mut Failed<'_, T>) -> OnFailure + Send + Sync>;
 
@@ -129,10 +129,10 @@ impl<T> Orders<T> {
             OnFailure::Retry
         });
         let rest = |hand: Hand<T, R>, rest| {
-            let until = Instant::now().checked_add(rest);
+            let until = now().checked_add(rest);
             // A rest past the end of time is one of a century: only a stop ends it.
             let century = std::time::Duration::from_secs(100 * 365 * 86_400);
-            Settled::Retry(hand, until.unwrap_or_else(|| Instant::now() + century))
+            Settled::Retry(hand, until.unwrap_or_else(|| now() + century))
         };
         match decision {
             _ if taken => Self::give_up(hand, failure, true),

@@ -7,7 +7,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
@@ -21,7 +20,7 @@ use crate::options::{ConsumerOptions, MAX_SUBSCRIPTIONS};
 use crate::pattern::matches;
 use crate::start::{Position, StartAt, SubscribeOptions, Subscribed};
 use crate::subscription::Subscription;
-use crate::sync;
+use crate::sync::{self, thread};
 use crate::topic::Topic;
 use crate::wait::{Signal, fence_before_sleep};
 
@@ -30,7 +29,7 @@ const MAX_LABEL_BYTES: usize = 255;
 
 /// Looks at one topic or another before a blocking wait goes to sleep: longer than a producer takes to wake a
 /// thread, so that a record at a time need not cost a sleep and a wake each.
-const SPINS: usize = 250;
+const SPINS: usize = if cfg!(shuttle) { 1 } else { 250 };
 
 /// Follows topics; made by [`Broker::consumer`](crate::Broker::consumer).
 ///
@@ -255,8 +254,8 @@ impl Consumer {
             if let Some(following) = self.patterns.as_mut().filter(|_| !taken) {
                 following.passed_over += 1;
             }
-        any
         }
+        any
     }
 
     /// Follows a topic no longer, and says where it stood. Other topics are not touched.
@@ -367,12 +366,12 @@ impl Consumer {
     pub fn try_poll(&mut self) -> Option<Item> {
         if self.patterns.is_some() {
             self.take_up_newborn();
+        }
         self.poll_followed()
     }
 
     /// The next item of what is followed already.
     fn poll_followed(&mut self) -> Option<Item> {
-        }
         let (max_records, max_bytes) = (self.max_records as usize, self.max_bytes as usize);
         let registry = &self.shared.registry;
         let (before, after) = self.subscriptions.split_at_mut_checked(self.turn)?;
@@ -405,19 +404,19 @@ impl Consumer {
             }
         }
         let deadline = Instant::now().checked_add(timeout);
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let found = loop {
             if let Some(item) = self.look_or_arm(&waker) {
                 break Ok(item);
             }
             match deadline {
-                None => std::thread::park(),
+                None => thread::park(),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break Err(PollTimeout { timeout });
                     }
-                    std::thread::park_timeout(left);
+                    thread::park_timeout(left);
                 }
             }
         };
@@ -485,7 +484,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Wakes a thread.
-struct Unpark(Thread);
+struct Unpark(thread::Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {

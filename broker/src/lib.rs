@@ -31,7 +31,7 @@ mod time_index;
 mod topic;
 mod wait;
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, any(loom, shuttle)))]
 mod tests;
 
 pub use broker::Broker;

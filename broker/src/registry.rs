@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
+use crate::sync::{AtomicU64, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::topic::Topic;
 use crate::wait::WaitSet;
 
@@ -48,7 +48,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new() -> Self {
         Self {
-            topics: RwLock::default(),
+            topics: RwLock::new(HashMap::new()),
             all_births: Births::new(),
             births: (0..SHARDS).map(|_| Births::new()).collect(),
             hasher: RandomState::new(),
@@ -112,7 +112,9 @@ impl Registry {
         named.add_one();
         self.all_births.add_one();
         drop(topics);
-        named.waits.notify();
+        if !cfg!(loom_twin = "births_unannounced") {
+            named.waits.notify();
+        }
         self.all_births.waits.notify();
         Ok((topic, false))
     }

@@ -1,16 +1,33 @@
-//! The atomics and the mutex of the wait protocol: std's, or loom's under `cfg(loom)`.
-
-#[cfg(not(loom))]
-pub(crate) use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
-};
+//! The locks and the atomics of what is shared: std's, loom's under `cfg(loom)`, or shuttle's under
+//! `cfg(shuttle)`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{
+    Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use std::sync::{
+    Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+/// Threads that park.
+pub(crate) mod thread {
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::thread::{Thread, current, park, park_timeout};
+    #[cfg(not(shuttle))]
+    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+}
+
+/// To shuttle every access is `SeqCst`: there is nothing left to order.
+#[cfg(shuttle)]
+pub(crate) fn fence(_order: Ordering) {}
 
 /// Locks; what a panicking holder left behind is used as it is.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

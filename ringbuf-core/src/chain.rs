@@ -378,6 +378,9 @@ impl<B: Block> Chain<B> {
 
 impl<B: Block> Drop for Chain<B> {
     fn drop(&mut self) {
+        if cfg!(loom_twin = "leak") {
+            return;
+        }
         let tail = self.words.tail.load(Relaxed);
         let mut header = self.words.all.load(Relaxed);
         while !header.is_null() {

@@ -37,5 +37,5 @@ pub use reader::Reader;
 pub use ring::{Ring, RingOptions};
 pub use shared_producer::SharedProducer;
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, any(loom, shuttle)))]
 mod tests;

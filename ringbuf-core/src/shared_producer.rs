@@ -16,6 +16,7 @@ use crate::lock::Lock;
 use crate::producer::Producer;
 use crate::ring::Ring;
 use crate::sync::Arc;
+use crate::twin;
 
 struct Shared<T: Send + Sync> {
     producer: Producer<T>,
@@ -113,6 +114,11 @@ impl<T: Send + Sync> SharedProducer<T> {
     where
         T: Copy,
     {
+        if !twin::ONE_LOCK && values.len() > 1 {
+            let (front, back) = values.split_at(1);
+            let front = self.append_slice(front)?;
+            return Ok(front.start..self.append_slice(back)?.end);
+        }
         let (range, opened) = self.open((), |producer, ()| {
             producer.append_only(values.iter().copied())
         })?;
@@ -142,7 +148,7 @@ impl<T: Send + Sync> SharedProducer<T> {
         append: impl FnOnce(&mut Producer<T>, V) -> R,
     ) -> Result<R, Closed<V>> {
         self.shared.with(|shared| {
-            if shared.closed {
+            if twin::LOOK_FOR_END && shared.closed {
                 Err(Closed(values))
             } else {
                 Ok(append(&mut shared.producer, values))

@@ -1,18 +1,33 @@
-//! The atomics: core's, or loom's under `cfg(loom)`.
+//! The atomics: core's, loom's under `cfg(loom)`, or shuttle's under `cfg(shuttle)`.
 //!
-//! Every shared word of the crate comes from here, so that the models check the code that ships.
+//! Every shared word of the crate comes from here, so that the models check the code that ships. Loom knows the
+//! orderings and tries every interleaving of a few steps; shuttle takes every access as `SeqCst` and tries some
+//! schedules of many.
 
 #[cfg(loom)]
 pub(crate) use self::model::*;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::real::*;
+#[cfg(shuttle)]
+pub(crate) use self::schedules::*;
+#[cfg(not(loom))]
+pub(crate) use self::unseen::Witness;
+
+/// Threads that park.
+#[cfg(feature = "std")]
+pub(crate) mod thread {
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::thread::{Thread, current, park, park_timeout};
+    #[cfg(not(shuttle))]
+    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+}
 
 /// Words that are figures for people: they order nothing, so loom need not look at them.
 pub(crate) mod figure {
     pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize};
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod real {
     pub(crate) use alloc::sync::Arc;
     pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -32,7 +47,10 @@ mod real {
         }
         core::hint::spin_loop();
     }
+}
 
+#[cfg(not(loom))]
+mod unseen {
     /// Proves to loom that a place is never read while it is written. Nothing here: it has no size.
     #[derive(Debug)]
     pub(crate) struct Witness;
@@ -85,5 +103,25 @@ mod model {
         pub(crate) fn write(&self, place: usize) {
             self.0[place].with_mut(|_| ());
         }
+    }
+}
+
+#[cfg(shuttle)]
+mod schedules {
+    pub(crate) use alloc::sync::Arc;
+    #[cfg(feature = "std")]
+    pub(crate) use shuttle::sync::Mutex;
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering,
+    };
+
+    /// Every access is `SeqCst` here: there is nothing left to order.
+    #[cfg(feature = "std")]
+    pub(crate) fn fence(_order: Ordering) {}
+
+    /// One turn of a short wait for another thread.
+    pub(crate) fn pause(turns: &mut u32) {
+        *turns = turns.saturating_add(1);
+        shuttle::thread::yield_now();
     }
 }

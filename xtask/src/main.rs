@@ -12,7 +12,9 @@ mod codegen;
 mod command;
 mod interop;
 mod loom;
+mod models;
 mod server;
+mod shuttle;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +34,8 @@ enum Task {
     Codegen(codegen::Flags),
     /// The loom models of every crate that has some, and their twins, which must fail
     Loom(loom::Flags),
+    /// Scenarios past loom's size, in random schedules, and their twins, which must fail
+    Shuttle(shuttle::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
     /// Measure, in one run: medians, spread, ratios
@@ -43,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ci(flags) => ci::run(&flags),
         Task::Codegen(flags) => codegen::run(&flags),
         Task::Loom(flags) => loom::run(&flags),
+        Task::Shuttle(flags) => shuttle::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
     }

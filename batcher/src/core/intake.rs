@@ -7,7 +7,7 @@ use super::{Core, State, spin_while};
 use crate::crew::Call;
 use crate::error::{EnqueueManyError, SubmitError, TryEnqueueError};
 use crate::queue::{Mode, Offered};
-use crate::sync::{MutexGuard, Ordering, wait};
+use crate::sync::{MODEL, MutexGuard, Ordering, now, wait};
 use crate::ticket::Ticket;
 
 /// Items moved under one lock by `enqueue_many`: bounds the critical section.
@@ -79,7 +79,7 @@ impl<T, R> Core<T, R> {
         {
             state = crate::sync::gap(&self.state, state);
         }
-        let offered = state.queue.offer(item, bytes, lane, Instant::now);
+        let offered = state.queue.offer(item, bytes, lane, now);
         if offered.closed || offered.first {
             let call = state.call_for(offered, lane);
             self.release(state, call);
@@ -93,7 +93,7 @@ impl<T, R> Core<T, R> {
         if !state.queue.takes_items() {
             return Err(self.refuse(state, item));
         }
-        let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
+        let (offered, ticket) = state.queue.submit(item, bytes, lane, now);
         let call = state.call_for(offered, lane);
         self.release(state, call);
         Ok(ticket)
@@ -128,7 +128,7 @@ impl<T, R> Core<T, R> {
         if evicted.is_none() && state.queue.room() == 0 {
             return Err(self.refuse(state, item));
         }
-        let offered = state.queue.offer(item, bytes, lane, Instant::now);
+        let offered = state.queue.offer(item, bytes, lane, now);
         let call = state.call_for(offered, lane);
         self.release(state, call);
         Ok(evicted.map(|(evicted, ticket)| {
@@ -147,7 +147,7 @@ impl<T, R> Core<T, R> {
             drop(state);
             return self.enqueue_slowly(item, (bytes, lane), until);
         }
-        let offered = state.queue.offer(item, bytes, lane, Instant::now);
+        let offered = state.queue.offer(item, bytes, lane, now);
         if offered.closed || offered.first {
             let call = state.call_for(offered, lane);
             self.release(state, call);
@@ -222,7 +222,7 @@ impl<T, R> Core<T, R> {
         mut insert: impl FnMut(&mut State<T, R>) -> (Call, Option<O>),
     ) -> Result<O, NoRoom> {
         let mut state = self.lock();
-        let mut spun = cfg!(loom);
+        let mut spun = MODEL;
         let mut called = false;
         loop {
             if state.queue.mode != Mode::Running {
@@ -241,11 +241,11 @@ impl<T, R> Core<T, R> {
                     continue;
                 }
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if until.is_some_and(|until| now() >= until) {
                 state.queue.counters.refused_full += 1;
                 return Err(NoRoom::Timeout);
             }
-            state.queue.pressed = true;
+            state.queue.pressed = !cfg!(loom_twin = "full_unpressed");
             if !called {
                 // One call is enough: the worker that comes sees that the queue is pressed.
                 called = true;
@@ -265,7 +265,7 @@ impl<T, R> Core<T, R> {
                 state = crate::sync::gap(&self.state, state);
             }
             state.room_threads += 1;
-            state = wait(&self.room, state, until);
+            state = wait(&self.room, &self.state, state, until);
             state.room_threads -= 1;
             called = false;
         }
@@ -280,7 +280,7 @@ pub(crate) fn insert<T, R>(
     let Some(item) = item.take() else {
         return (Call::Nobody, Some(()));
     };
-    let offered = state.queue.offer(item, bytes, lane, Instant::now);
+    let offered = state.queue.offer(item, bytes, lane, now);
     (state.call_for(offered, lane), Some(()))
 }
 
@@ -292,7 +292,7 @@ pub(crate) fn insert_ticketed<T, R>(
     let Some(item) = item.take() else {
         return (Call::Nobody, None);
     };
-    let (offered, ticket) = state.queue.submit(item, bytes, lane, Instant::now);
+    let (offered, ticket) = state.queue.submit(item, bytes, lane, now);
     (state.call_for(offered, lane), Some(ticket))
 }
 
@@ -329,13 +329,13 @@ impl<T> Chunk<T> {
     pub(crate) fn insert<R>(&mut self, state: &mut State<T, R>) -> (Call, Option<()>) {
         let queue = &mut state.queue;
         let call = if self.placed.is_empty() {
-            let offered = queue.offer_many(&mut self.items, Instant::now);
+            let offered = queue.offer_many(&mut self.items, now);
             state.call_for(offered, 0)
         } else {
             let count = queue.room().min(self.items.len());
             let mut wanted = false;
             for (item, (bytes, lane)) in self.items.drain(..count).zip(self.placed.drain(..count)) {
-                let offered = state.queue.offer(item, bytes, lane, Instant::now);
+                let offered = state.queue.offer(item, bytes, lane, now);
                 wanted |= state.wants_worker(offered, lane);
             }
             if wanted {

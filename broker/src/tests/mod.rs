@@ -1,6 +1,9 @@
-//! loom models: `RUSTFLAGS="--cfg loom" cargo test -p footman-broker --lib --release loom`.
+//! The loom models of the wait protocol, and the scenarios of whole brokers that shuttle schedules.
 //!
-//! Each ordering that a model guards has a twin (`--cfg loom_twin="..."`, listed in `loom-twins.txt`)
-//! that weakens it, and that the model must fail.
+//! What a model guards has a twin (`--cfg loom_twin="..."`, listed in `loom-twins.txt` and `shuttle-twins.txt`) that breaks
+//! it, and that the model must fail.
 
+#[cfg(loom)]
 mod loom_wait;
+#[cfg(shuttle)]
+mod shuttle;

@@ -1,3 +1,6 @@
-//! Tests that see private items: the loom models.
+//! Tests that see private items: the loom models, and the scenarios that shuttle schedules.
 
+#[cfg(loom)]
 mod loom;
+#[cfg(shuttle)]
+mod shuttle;

@@ -1,0 +1,103 @@
+//! What loom and shuttle have in common: crates that are built with the checker's locks and atomics, and twins.
+//!
+//! A crate that a checker looks at has a list of twins, `CHECKER-twins.txt`: a line holds the twin's name and the test that
+//! must fail once the twin weakens an ordering or leaves a check out. The twin is chosen by `--cfg loom_twin="name"`, given
+//! to that crate alone, so that nothing else is built again.
+
+use crate::command::{self, cargo, root, target};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::path::PathBuf;
+
+/// The crates that have models: package and folder.
+const CRATES: [(&str, &str); 3] = [
+    ("ringbuf-core", "ringbuf-core"),
+    ("footman-batcher", "batcher"),
+    ("footman-broker", "broker"),
+];
+
+/// A crate with models.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Modelled {
+    pub(crate) package: &'static str,
+    folder: &'static str,
+    /// The cfg that puts the checker's locks and atomics in, and the name of its build folder.
+    checker: &'static str,
+}
+
+/// Those of `checker`; only `package`, if one is wanted.
+pub(crate) fn crates(checker: &'static str, wanted: Option<&str>) -> Result<Vec<Modelled>> {
+    let chosen: Vec<_> = CRATES
+        .into_iter()
+        .filter(|(package, _)| wanted.is_none_or(|wanted| wanted == *package))
+        .map(|(package, folder)| Modelled {
+            package,
+            folder,
+            checker,
+        })
+        .collect();
+    ensure!(
+        !chosen.is_empty(),
+        "no package with models is called {}",
+        wanted.unwrap_or_default()
+    );
+    Ok(chosen)
+}
+
+impl Modelled {
+    /// Each twin with the tests that must fail with it, so that it is built once.
+    pub(crate) fn twins(&self) -> Result<Vec<(String, Vec<String>)>> {
+        let file = root()
+            .join(self.folder)
+            .join(format!("{}-twins.txt", self.checker));
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("reading {}", file.display()))?;
+        let mut twins: Vec<(String, Vec<String>)> = Vec::new();
+        for line in text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            let (twin, test) = line
+                .split_once(char::is_whitespace)
+                .with_context(|| format!("{}: `{line}` is not `twin test`", file.display()))?;
+            let test = test.trim().to_owned();
+            match twins.iter_mut().find(|(known, _)| known == twin) {
+                Some((_, tests)) => tests.push(test),
+                None => twins.push((twin.to_owned(), vec![test])),
+            }
+        }
+        Ok(twins)
+    }
+
+    /// Builds the crate's unit tests and returns the test program.
+    pub(crate) fn build(&self, twin: Option<&str>) -> Result<PathBuf> {
+        let mut build = cargo();
+        build
+            .args([
+                "rustc",
+                "--locked",
+                "--package",
+                self.package,
+                "--lib",
+                "--profile",
+                "test",
+            ])
+            .args(["--message-format", "json-render-diagnostics"])
+            .arg("--target-dir")
+            .arg(target().join(self.checker))
+            .env("RUSTFLAGS", format!("--cfg {}", self.checker))
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "3")
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        if let Some(twin) = twin {
+            // A twin fails at once: what takes time is building it.
+            let twin = format!("loom_twin=\"{twin}\"");
+            build.args(["--", "--cfg", &twin, "-C", "opt-level=0"]);
+        }
+        for message in command::output(&mut build)?.lines() {
+            let message: serde_json::Value = serde_json::from_str(message)?;
+            if let Some(program) = message["executable"].as_str() {
+                return Ok(PathBuf::from(program));
+            }
+        }
+        bail!("{}: cargo built no test program", self.package)
+    }
+}
