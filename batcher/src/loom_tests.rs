@@ -1,7 +1,8 @@
 //! The stop protocol and every sleep of the core, in all interleavings.
 //!
 //! Each model has a twin in `loom-twins.txt`: the same code with one check taken apart from the act
-//! that rests on it, or one call left out. Lingers are endless here: loom has no clock.
+//! that rests on it, or one call left out. Lingers are endless unless a model is about them: time stands still while
+//! anybody runs, and a wait with an end lasts until then (`sync::now`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,11 @@ use crate::core::{Core, Placement};
 use crate::queue::{Queue, Settled};
 use crate::ticket::Ticket;
 
+use crate::{Batch, Batcher, OnFailure, RetryPolicy};
+
 type Shared = Arc<Core<u32, u32>>;
+
+const LONG: Duration = Duration::MAX;
 
 /// Batches of one, `capacity` items, `workers` announced.
 fn core(capacity: usize, workers: usize) -> Shared {
@@ -22,10 +27,25 @@ fn core(capacity: usize, workers: usize) -> Shared {
 }
 
 fn core_of(ordered_lanes: Option<usize>, capacity: usize, workers: usize) -> Shared {
+    let limits = BatchLimits::new().with_max_items(1).with_linger(LONG);
+    core_with(&limits, ordered_lanes, capacity, workers)
+}
+
+/// Batches of two that a minute of linger ends.
+fn lingering_core(capacity: usize) -> Shared {
     let limits = BatchLimits::new()
-        .with_max_items(1)
-        .with_linger(Duration::MAX);
-    let queue = Queue::new(&limits, capacity, ordered_lanes, false);
+        .with_max_items(2)
+        .with_linger(Duration::from_secs(60));
+    core_with(&limits, None, capacity, 1)
+}
+
+fn core_with(
+    limits: &BatchLimits,
+    ordered_lanes: Option<usize>,
+    capacity: usize,
+    workers: usize,
+) -> Shared {
+    let queue = Queue::new(limits, capacity, ordered_lanes, false);
     let core = Core::new(
         queue,
         Placement {
@@ -268,5 +288,93 @@ fn a_ticket_hears_of_a_stop() {
         worker.join().unwrap();
         assert_eq!(report.processed, u64::from(replied));
         assert_eq!(report.unprocessed.len(), usize::from(!replied));
+    });
+}
+
+#[test]
+fn a_linger_ends_a_batch_that_nobody_fills() {
+    loom::model(|| {
+        let core = lingering_core(4);
+        let worker = spawn_worker(&core);
+        let ticket: Ticket<u32> = core.try_submit(21).unwrap();
+        assert_eq!(ticket.wait().unwrap(), 42); // nobody flushes or stops
+        core.drain();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_linger_against_a_full_queue_lets_the_enqueuer_in() {
+    loom::model(|| {
+        // The batch under assembly is the whole queue: the linger ends it, or the enqueuer that finds no room.
+        let core = lingering_core(1);
+        let worker = spawn_worker(&core);
+        core.try_enqueue(0).unwrap();
+        assert!(core.enqueue_until(1, None).is_ok());
+        core.drain();
+        worker.join().unwrap();
+        assert_eq!(core.counters().processed, 2);
+    });
+}
+
+/// One worker that notes what it has processed. Batches of one.
+fn start(seen: &Arc<std::sync::Mutex<Vec<u32>>>) -> Batcher<u32> {
+    let seen = Arc::clone(seen);
+    Batcher::builder()
+        .max_items(1)
+        .linger(LONG)
+        .workers(1)
+        .capacity(4)
+        .start(move |batch: &mut Batch<u32>| {
+            seen.lock().unwrap().extend(batch.iter());
+            Ok::<(), std::convert::Infallible>(())
+        })
+        .unwrap()
+}
+
+#[test]
+fn the_last_handle_dropped_anywhere_waits_for_all() {
+    loom::model(|| {
+        let seen = Arc::default();
+        let batcher = start(&seen);
+        let other = batcher.clone();
+        let thread = thread::spawn(move || {
+            other.enqueue(1).unwrap();
+            drop(other); // perhaps the last one
+        });
+        drop(batcher);
+        thread.join().unwrap();
+        assert_eq!(*seen.lock().unwrap(), [1]);
+    });
+}
+
+#[test]
+fn a_panic_against_a_stop_loses_nothing() {
+    loom::model(|| {
+        let handed = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let taken = Arc::clone(&handed);
+        let batcher: Batcher<u32> = Batcher::builder()
+            .max_items(1)
+            .linger(LONG)
+            .workers(1)
+            .capacity(4)
+            .retry(RetryPolicy::attempts(2))
+            .on_failure(move |failed| {
+                if failed.can_retry() {
+                    return OnFailure::Retry;
+                }
+                taken.lock().unwrap().extend(failed.take_items());
+                OnFailure::Drop
+            })
+            .start(|_: &mut Batch<u32>| -> Result<(), String> {
+                std::panic::resume_unwind(Box::new("the processor")) // `panic!` would print a page
+            })
+            .unwrap();
+        batcher.enqueue(7).unwrap();
+        let report = batcher.stop(LONG);
+        let mut back = report.unprocessed;
+        assert_eq!((report.failed + report.abandoned, report.processed), (1, 0));
+        back.append(&mut handed.lock().unwrap());
+        assert_eq!(back, [7]);
     });
 }

@@ -113,8 +113,14 @@ impl Model {
 
 const LINGER_MS: u64 = 10;
 
+/// Over half a million steps, 40 in a case; `FOOTMAN_MODEL_CASES` asks for more.
+fn cases() -> u32 {
+    let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(16_000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn does_what_plain_lists_do(
         max_items in 1usize..6,
