@@ -825,6 +825,7 @@ fn accept(followed: &mut Following, item: &Item, next: Expected, lives: &[Life])
     }
 }
 
+/// Half a million steps, 100 in a case; `FOOTMAN_MODEL_CASES` asks for more.
 fn cases() -> u32 {
     let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
     cases.and_then(|cases| cases.parse().ok()).unwrap_or(5_000)

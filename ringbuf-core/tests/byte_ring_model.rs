@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use ringbuf_core::{
     ByteProducer, ByteReader, ByteRing, ByteRingOptions, OwnedByteRun, TryReadError,
 };
@@ -278,8 +279,18 @@ fn run_against_the_model(start: u64, options: ByteRingOptions, steps: &[Step]) {
     }
 }
 
+/// Half a million steps, 40 in a case; `FOOTMAN_MODEL_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
+    ProptestConfig {
+        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(13_000),
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_byte_ring_does_what_the_model_does(

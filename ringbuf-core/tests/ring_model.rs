@@ -1,6 +1,7 @@
 //! A `Ring` against a plain model: all values ever, the window that is kept, and the runs that readers have begun.
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use ringbuf_core::{Producer, Reader, RingOptions, SharedProducer, TryReadError};
 
 #[derive(Debug, Clone)]
@@ -213,8 +214,18 @@ fn run_against_the_model(start: u64, capacity: usize, slots: usize, steps: &[Ste
     }
 }
 
+/// Half a million steps, 60 in a case; `FOOTMAN_MODEL_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
+    ProptestConfig {
+        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(9_000),
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_ring_does_what_the_model_does(
