@@ -5,7 +5,8 @@
 //!     cargo run --release -p ringbuf-core --example stress --target x86_64-unknown-linux-gnu --target-dir target/tsan
 //! ```
 //!
-//! With `--cfg loom_twin="unpin_relaxed"` (or another twin of the pins) in the flags, the thread sanitizer must report a race.
+//! With `--cfg loom_twin="unpin_relaxed"` in the flags, the thread sanitizer must report a race; with `no_pin`, the address
+//! sanitizer a use after free; with `leak`, the leak sanitizer a leak: `cargo xtask sanitize` sees to it.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 
@@ -31,7 +32,20 @@ fn follow(mut read: impl FnMut() -> Result<u64, TryReadError>) -> (u64, u64) {
     }
 }
 
+/// A record that is held while the ring is lapped: its memory must be its own until the reader goes on.
+fn hold_across_laps() {
+    let (mut producer, ring) = Ring::<Box<u64>>::new(2).expect("a capacity of 2 is valid");
+    producer.append(Box::new(7));
+    let mut reader = ring.reader(0);
+    let held: &u64 = reader.try_read().expect("one record is there");
+    for number in 0..100 {
+        producer.append(Box::new(number));
+    }
+    assert_eq!(*held, 7);
+}
+
 fn main() {
+    hold_across_laps();
     let (mut producer, ring) = Ring::<[u64; 4]>::new(64).expect("a capacity of 64 is valid");
     let options = ByteRingOptions::new()
         .with_max_records(64)

@@ -3,7 +3,7 @@
 use crate::{
     codegen,
     command::{self, cargo, command, exists, target},
-    interop, loom, shuttle,
+    instructions, interop, loom, sanitize, shuttle,
 };
 use anyhow::{Context as _, Result};
 use std::{path::PathBuf, time::Instant};
@@ -14,13 +14,13 @@ const CARGO_DENY: &str = "0.20.2";
 /// Runs what CI runs; with names, only those steps.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Steps to run (all without any): fmt clippy doc codegen no-std test loom shuttle deny interop demo
+    /// Steps to run (all without any): fmt clippy doc codegen no-std test loom shuttle sanitize instructions deny interop demo
     steps: Vec<String>,
 }
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 13] = [
     ("fmt", || {
         command::run(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -54,6 +54,10 @@ const STEPS: [Step; 11] = [
     }),
     ("loom", || loom::run(&loom::Flags::default())),
     ("shuttle", || shuttle::run(&shuttle::Flags::default())),
+    ("sanitize", || sanitize::run(&sanitize::Flags::quick())),
+    ("instructions", || {
+        instructions::run(&instructions::Flags::default())
+    }),
     ("deny", deny),
     ("interop", || interop::run(&interop::Flags::default())),
     ("demo", || {

@@ -10,9 +10,11 @@ mod bench;
 mod ci;
 mod codegen;
 mod command;
+mod instructions;
 mod interop;
 mod loom;
 mod models;
+mod sanitize;
 mod server;
 mod shuttle;
 
@@ -36,6 +38,10 @@ enum Task {
     Loom(loom::Flags),
     /// Scenarios past loom's size, in random schedules, and their twins, which must fail
     Shuttle(shuttle::Flags),
+    /// The suites and the rings' stress under the compiler's sanitizers, and planted faults that they must catch
+    Sanitize(sanitize::Flags),
+    /// Instructions per record, counted by callgrind, against what was blessed
+    Instructions(instructions::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
     /// Measure, in one run: medians, spread, ratios
@@ -48,6 +54,8 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen(flags) => codegen::run(&flags),
         Task::Loom(flags) => loom::run(&flags),
         Task::Shuttle(flags) => shuttle::run(&flags),
+        Task::Sanitize(flags) => sanitize::run(&flags),
+        Task::Instructions(flags) => instructions::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
     }
