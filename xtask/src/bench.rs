@@ -9,6 +9,8 @@ mod batcher;
 mod bench_run;
 mod chart;
 mod compare;
+#[cfg(feature = "bench")]
+pub(crate) mod grpc;
 mod html;
 mod machine;
 mod pipe;
@@ -71,6 +73,8 @@ enum Area {
     Ring,
     /// `footman-batcher` beside channels with hand-written loops, and the crates that batch
     Batcher,
+    /// The gRPC server beside the servers that one writes with tonic
+    Grpc,
     /// The server, as its users meet it: `footman produce`, `footman serve`, `footman consume`
     Servers,
     /// Everything
@@ -82,7 +86,7 @@ impl Area {
     fn feature(self) -> Option<&'static str> {
         match self {
             Self::Servers => None,
-            Self::Ring | Self::Batcher | Self::All => Some("bench"),
+            Self::Ring | Self::Batcher | Self::Grpc | Self::All => Some("bench"),
         }
     }
 
@@ -140,8 +144,14 @@ fn measure(flags: &Flags) -> Result<Report> {
     if matches!(flags.area, Area::Batcher | Area::All) {
         batcher::measure(&mut bench)?;
     }
-    if matches!(flags.area, Area::Servers | Area::All) {
+    if matches!(flags.area, Area::Grpc | Area::Servers | Area::All) {
         command::run(cargo().args(["build", "--release", "--locked", "--package", "footman"]))?;
+    }
+    #[cfg(feature = "bench")]
+    if matches!(flags.area, Area::Grpc | Area::All) {
+        grpc::measure(&mut bench)?;
+    }
+    if matches!(flags.area, Area::Servers | Area::All) {
         pipe::measure(&mut bench)?;
     }
     bench.show();

@@ -46,6 +46,10 @@ enum Task {
     Interop(interop::Flags),
     /// Measure, in one run: medians, spread, ratios
     Bench(bench::Flags),
+    /// A peer that the bench starts for itself
+    #[cfg(feature = "bench")]
+    #[command(hide = true)]
+    BenchPeer(bench::grpc::Flags),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -58,6 +62,8 @@ fn main() -> anyhow::Result<()> {
         Task::Instructions(flags) => instructions::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
+        #[cfg(feature = "bench")]
+        Task::BenchPeer(flags) => bench::grpc::serve(&flags),
     }
 }
 

@@ -28,13 +28,20 @@ impl Server {
 
     /// Starts the built binary at an address: the place of one that ended, say.
     pub(crate) fn start_at(profile: &str, listen: &str, args: &[&str]) -> Result<Self> {
-        let mut child = footman(profile)
-            .args(["serve", "--listen", listen])
-            .args(args)
+        Self::launch(
+            footman(profile)
+                .args(["serve", "--listen", listen])
+                .args(args),
+        )
+    }
+
+    /// Starts any server that says where it listens as ours does.
+    pub(crate) fn launch(command: &mut Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .context("starting `footman serve`")?;
+            .with_context(|| format!("starting {command:?}"))?;
         let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let address = lines.by_ref().find_map(|line| {
             line.ok()?
@@ -49,10 +56,7 @@ impl Server {
         });
         let Some(address) = address else {
             child.kill().ok();
-            anyhow::bail!(
-                "`footman serve` ended ({}) before it listened",
-                child.wait()?
-            );
+            anyhow::bail!("{command:?} ended ({}) before it listened", child.wait()?);
         };
         Ok(Self { child, address })
     }
