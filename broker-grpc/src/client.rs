@@ -116,9 +116,11 @@ impl Client {
         let body = One::<false>(Some(Frame::Message(request.encode_to_vec().into())));
         let call = async {
             let mut messages = connection.call(path, body).await?;
-            let response = messages.message().await?;
+            let response = messages.next().await?;
             // The status comes after the message.
-            messages.trailers().await?;
+            if messages.next().await?.is_some() {
+                return Err(Status::internal("the server sent more than one response"));
+            }
             response.ok_or_else(|| Status::internal("the server sent no response"))
         };
         let answer = timeout(CALL_TIMEOUT, call).await;

@@ -4,8 +4,8 @@
 mod body;
 #[cfg(feature = "client")]
 mod client;
-mod codec;
 mod cork;
+mod messages;
 pub mod reason;
 #[cfg(feature = "server")]
 mod server;

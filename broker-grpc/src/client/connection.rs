@@ -4,22 +4,22 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tonic::body::Body;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use crate::body::{MessageBody, Source};
 use crate::client::error::{ConnectError, cause};
-use crate::codec::RawDecoder;
 use crate::cork::{CorkedConnection, Uncork, cork};
+use crate::messages::Messages;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -148,7 +148,7 @@ impl Connection {
         &self,
         path: &'static str,
         source: impl Source,
-    ) -> Result<Streaming<Bytes>, Status> {
+    ) -> Result<Messages<Incoming>, Status> {
         let uri = Uri::builder()
             .scheme("http")
             .authority(self.authority.clone())
@@ -173,13 +173,11 @@ impl Connection {
         let (head, body) = response.into_parts();
         match Status::from_header_map(&head.headers) {
             Some(status) if status.code() != Code::Ok => Err(status),
-            _ => Ok(Streaming::new_response(
-                RawDecoder,
-                body,
-                head.status,
-                None,
-                Some(MAX_MESSAGE_BYTES),
-            )),
+            None if head.status != StatusCode::OK => Err(Status::unavailable(format!(
+                "the server answered with HTTP status {}",
+                head.status
+            ))),
+            _ => Ok(Messages::new(body, MAX_MESSAGE_BYTES)),
         }
     }
 }

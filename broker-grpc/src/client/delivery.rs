@@ -112,7 +112,7 @@ async fn stream(
         .or_else(|status| broken(outbox, &status))?;
     greet();
     loop {
-        match answers.message().await {
+        match answers.next().await {
             Ok(Some(answer)) => match proto::ProduceResponse::decode(answer) {
                 Ok(answer) => take(outbox, answer)?,
                 Err(error) => {

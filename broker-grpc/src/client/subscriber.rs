@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footman_broker::{End, EndReason, Epoch, Item, Lost, Records, Reset, StartAt, StopAt};
+use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::body::One;
 use crate::client::backoff::Backoff;
 use crate::client::connection::{Connection, Endpoint};
 use crate::client::error::{ServerError, SubscribeError};
 use crate::client::event::{ConnectionEvent, Events};
+use crate::messages::Messages;
 use crate::proto::{self, subscribe_response, topic_start};
 use crate::wire::{Frame, read_batch};
 
@@ -131,7 +133,7 @@ impl SubscriberBuilder {
         while subscriber.topics.iter().any(|topic| topic.place.is_none()) {
             let message = session
                 .messages
-                .message()
+                .next()
                 .await
                 .map_err(|status| ServerError::of(&status))?;
             let message = message
@@ -163,7 +165,7 @@ struct Followed {
 struct Session {
     /// Keeps the connection open.
     _connection: Connection,
-    messages: Streaming<Bytes>,
+    messages: Messages<Incoming>,
 }
 
 /// Follows topics of a server: the same items, in the same order, as a
@@ -202,7 +204,7 @@ impl Subscriber {
                 self.reconnect().await?;
                 continue;
             };
-            match timeout(self.silence, session.messages.message()).await {
+            match timeout(self.silence, session.messages.next()).await {
                 Ok(Ok(Some(message))) => match self.take(message) {
                     Ok(Some(item)) => return Ok(Some(item)),
                     Ok(None) => {}

@@ -1,16 +1,16 @@
 //! Produce and ProduceBatch: requests are walked where they lie, and their records copied once, into the topic.
 
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use footman_broker::{ProduceError, ProduceOptions, Produced, Producer, ProducerSequence};
-use futures_core::Stream as _;
-use tonic::{Status, Streaming};
+use hyper::body::Incoming;
+use tonic::{Code, Status};
 
 use crate::body::Source;
+use crate::messages::Messages;
 use crate::server::convert;
 use crate::server::state::State;
 use crate::server::status::Failure;
@@ -137,13 +137,13 @@ fn recycle<'to>(mut slices: Vec<&[u8]>) -> Vec<&'to [u8]> {
 
 /// The answers of one Produce stream, made as they are asked for: a client that does not read them is not read either.
 pub(crate) struct ProduceStream {
-    requests: Streaming<Bytes>,
+    requests: Messages<Incoming>,
     appender: Appender,
     turn_bytes: usize,
 }
 
 impl ProduceStream {
-    pub(crate) fn new(requests: Streaming<Bytes>, state: Arc<State>) -> Self {
+    pub(crate) fn new(requests: Messages<Incoming>, state: Arc<State>) -> Self {
         ProduceStream {
             requests,
             appender: Appender::new(state),
@@ -173,12 +173,13 @@ impl Source for ProduceStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        match Pin::new(&mut self.requests).poll_next(cx) {
+        match self.requests.poll_next(cx) {
             Poll::Pending => {
                 self.turn_bytes = 0;
                 Poll::Pending
             }
             Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(status))) if status.code() == Code::Cancelled => Poll::Ready(None),
             Poll::Ready(Some(Err(status))) => {
                 let failure = Failure::unreadable(&status, state.limits.max_request_bytes);
                 Poll::Ready(Some(Err(failure.into_status())))

@@ -11,7 +11,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::timeout;
-use tonic::Streaming;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -19,7 +18,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service as _, ServiceExt as _};
 
 use crate::body::{MessageBody, One, Source};
-use crate::codec::RawDecoder;
+use crate::messages::Messages;
 use crate::proto::admin_server::AdminServer;
 use crate::proto::{self, DESCRIPTORS};
 use crate::server::ServeError;
@@ -162,7 +161,7 @@ impl BrokerMethod {
 
     async fn call(self, state: Arc<State>, body: Incoming) -> Result<Response<Body>, Failure> {
         let max = state.limits.max_request_bytes;
-        let mut messages = Streaming::new_request(RawDecoder, body, None, Some(max));
+        let mut messages = Messages::new(body, max);
         match self {
             BrokerMethod::Produce => {
                 if let Some(call) = Call::current() {
@@ -191,8 +190,8 @@ impl BrokerMethod {
 }
 
 /// The one message of a call that has one.
-async fn only(messages: &mut Streaming<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
-    match timeout(limits.request_timeout, messages.message()).await {
+async fn only(messages: &mut Messages<Incoming>, limits: &Limits) -> Result<Bytes, Failure> {
+    match timeout(limits.request_timeout, messages.next()).await {
         Ok(Ok(Some(message))) => Ok(message),
         Ok(Ok(None)) => Err(Failure::invalid_request(
             "the call has no message: send one",

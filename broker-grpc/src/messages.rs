@@ -1,0 +1,241 @@
+//! The gRPC messages of a body, each where it lies in the DATA frame that brought it; put together only where it came in several.
+//!
+//! Owned by the one who reads the body. It holds one frame, or one message of at most the limit, whose memory grows with
+//! what has come of it, not with what its prefix promises.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::Body;
+use tonic::Status;
+
+/// A message's prefix: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+/// The messages of a body.
+#[derive(Debug)]
+pub(crate) struct Messages<B> {
+    body: B,
+    max_bytes: usize,
+    /// What came and was not given out.
+    frame: Bytes,
+    /// The beginning of a message that came in several frames, with its prefix.
+    begun: BytesMut,
+    is_over: bool,
+}
+
+impl<B> Messages<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Messages of at most `max_bytes` each.
+    pub(crate) fn new(body: B, max_bytes: usize) -> Self {
+        Messages {
+            body,
+            max_bytes,
+            frame: Bytes::new(),
+            begun: BytesMut::new(),
+            is_over: false,
+        }
+    }
+
+    /// The next message; `None` at the end of the body. `OUT_OF_RANGE`: it is too large. Over after an error.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        poll_fn(|cx| self.poll_next(cx)).await.transpose()
+    }
+
+    /// See [`next`](Self::next).
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Status>>> {
+        while !self.is_over {
+            match self.take() {
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                Ok(None) => {}
+                Err(status) => {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(status)));
+                }
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.frame = data,
+                    Err(frame) => {
+                        let trailers = frame.into_trailers().unwrap_or_default();
+                        self.is_over = true;
+                        return Poll::Ready(
+                            Status::from_header_map(&trailers)
+                                .filter(|status| status.code() != tonic::Code::Ok)
+                                .map(Err),
+                        );
+                    }
+                },
+                Some(Err(error)) => {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(Status::from_error(error.into()))));
+                }
+                None => {
+                    self.is_over = true;
+                    if !self.begun.is_empty() {
+                        let status = Status::internal("it ends before its length");
+                        return Poll::Ready(Some(Err(status)));
+                    }
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// A message, if all of it is there; else `frame` is empty and more must come.
+    fn take(&mut self) -> Result<Option<Bytes>, Status> {
+        if self.begun.is_empty() {
+            if let Some(length) = self.length(&self.frame)?
+                && self.frame.len() - PREFIX >= length
+            {
+                self.frame.advance(PREFIX);
+                return Ok(Some(self.frame.split_to(length)));
+            }
+            self.begin(PREFIX);
+        } else {
+            self.begin(PREFIX.saturating_sub(self.begun.len()));
+        }
+        let Some(length) = self.length(&self.begun)? else {
+            return Ok(None);
+        };
+        self.begin((PREFIX + length).saturating_sub(self.begun.len()));
+        if self.begun.len() < PREFIX + length {
+            return Ok(None);
+        }
+        self.begun.advance(PREFIX);
+        Ok(Some(std::mem::take(&mut self.begun).freeze()))
+    }
+
+    /// Moves up to so many bytes from the frame to the message begun.
+    fn begin(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.frame.len());
+        self.begun.extend_from_slice(&self.frame.split_to(bytes));
+    }
+
+    /// The length of the message that begins here, if its prefix is there.
+    fn length(&self, from: &[u8]) -> Result<Option<usize>, Status> {
+        let Some([compressed, length @ ..]) = from.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        if *compressed != 0 {
+            return Err(Status::unimplemented(
+                "it is compressed, and no encoding was agreed on",
+            ));
+        }
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        if length > self.max_bytes {
+            return Err(Status::out_of_range(format!(
+                "it has {length} bytes, more than {}",
+                self.max_bytes
+            )));
+        }
+        Ok(Some(length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    use http_body::Frame;
+
+    use super::*;
+
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    async fn read(wire: &[u8], piece: usize) -> (Vec<Bytes>, Option<tonic::Code>) {
+        let pieces = wire.chunks(piece).map(Bytes::copy_from_slice).collect();
+        let mut messages = Messages::new(Pieces(pieces), 100);
+        let mut read = Vec::new();
+        loop {
+            match messages.next().await {
+                Ok(Some(message)) => read.push(message),
+                Ok(None) => return (read, None),
+                Err(status) => {
+                    assert!(
+                        messages.next().await.unwrap().is_none(),
+                        "over after an error"
+                    );
+                    return (read, Some(status.code()));
+                }
+            }
+        }
+    }
+
+    fn framed(lengths: &[usize]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for (number, &length) in lengths.iter().enumerate() {
+            wire.push(0);
+            wire.extend(u32::try_from(length).unwrap().to_be_bytes());
+            wire.extend(std::iter::repeat_n(u8::try_from(number).unwrap(), length));
+        }
+        wire
+    }
+
+    #[tokio::test]
+    async fn messages_come_out_whole_wherever_frames_are_cut() {
+        let lengths = [0, 1, 100, 0, 0, 7, 64];
+        let wire = framed(&lengths);
+        for piece in 1..=wire.len() {
+            let (read, error) = read(&wire, piece).await;
+            assert_eq!(error, None, "pieces of {piece}");
+            assert_eq!(read.len(), lengths.len(), "pieces of {piece}");
+            for (number, (message, length)) in read.iter().zip(lengths).enumerate() {
+                assert_eq!(message.len(), length);
+                assert!(message.iter().all(|&byte| usize::from(byte) == number));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_a_message_is_an_error_wherever_frames_are_cut() {
+        let cases = [
+            (framed(&[3, 101]), tonic::Code::OutOfRange),
+            (
+                [framed(&[3]), vec![1, 0, 0, 0, 0]].concat(),
+                tonic::Code::Unimplemented,
+            ),
+            ([framed(&[3]), vec![0, 0]].concat(), tonic::Code::Internal),
+            (framed(&[3, 9])[..20].to_vec(), tonic::Code::Internal),
+        ];
+        for (wire, code) in cases {
+            for piece in 1..=wire.len() {
+                let (read, error) = read(&wire, piece).await;
+                assert_eq!((read.len(), error), (1, Some(code)), "pieces of {piece}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_in_one_frame_is_not_copied() {
+        let frame = Bytes::from(framed(&[50, 50]));
+        let at = frame.as_ptr();
+        let mut messages = Messages::new(Pieces([frame].into()), 100);
+        let first = messages.next().await.unwrap().unwrap();
+        let second = messages.next().await.unwrap().unwrap();
+        assert_eq!(first.as_ptr(), at.wrapping_add(5));
+        assert_eq!(second.as_ptr(), at.wrapping_add(60));
+    }
+}
