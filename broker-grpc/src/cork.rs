@@ -1,30 +1,60 @@
-//! A cork around a connection's socket: what HTTP/2 writes in one turn of its task goes out in one write.
+//! A cork around a connection's socket: what HTTP/2 writes in one turn of its task goes out in one write, and what the peer
+//! sent comes in with one read.
 //!
 //! h2 flushes after every DATA frame, 16 KiB each by default: one system call a frame. [`Corked`] takes the bytes and
 //! answers "flushed"; [`CorkedConnection`], which polls the connection, does the real flush at the end of each turn. Bytes never
 //! stay behind: whenever the connection's task sleeps, either all was written or the socket wakes it when it can take more.
 //!
+//! h2 reads about a frame at a time too; [`Corked`] reads as much as there is. Both buffers are the thread's: a connection has
+//! them for its turn, keeps only what its socket did not take, and holds nothing while there is no traffic.
+//!
 //! Owned by one connection's task; the lock is there because the two halves are in one future, and is never contended.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::thread::LocalKey;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-/// The most that waits for a turn's end. When it is full it goes out at once.
+/// The most that waits for a turn's end; when it is full it goes out at once. Also the most that is read at once.
 pub(crate) const CORK_BYTES: usize = 64 * 1024;
 
-/// What an idle connection keeps of its buffer.
-const IDLE_BYTES: usize = 4 * 1024;
+thread_local! {
+    /// The thread's buffers, while no connection has them.
+    static READ_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static WRITE_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+type Lender = LocalKey<Cell<Vec<u8>>>;
+
+/// A buffer with room for [`CORK_BYTES`].
+fn lend(lender: &'static Lender) -> Vec<u8> {
+    // No thread-local while the thread ends: then the buffer is a new one.
+    let mut buffer = lender.try_with(Cell::take).unwrap_or_default();
+    buffer.reserve_exact(CORK_BYTES);
+    buffer
+}
+
+fn give_back(lender: &'static Lender, mut buffer: Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() >= CORK_BYTES {
+        let _ = lender.try_with(|kept| kept.set(buffer));
+    }
+}
 
 #[derive(Debug)]
 struct Cork<S> {
     socket: S,
-    /// Read before anything of the socket: what was taken from it before the connection was made.
-    head: Vec<u8>,
+    /// Read before anything of the socket: what was taken from it, and not yet by the connection.
+    ahead: Vec<u8>,
+    /// How much of `ahead` the connection took.
+    taken: usize,
+    /// To be written. The thread's buffer during a turn; after it no more than the socket did not take.
     buffer: Vec<u8>,
     /// How much of `buffer` has gone out.
     written: usize,
@@ -32,10 +62,51 @@ struct Cork<S> {
     is_stuck: bool,
 }
 
+impl<S: AsyncRead + Unpin> Cork<S> {
+    fn poll_take(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            if buf.remaining() >= CORK_BYTES {
+                return Pin::new(&mut self.socket).poll_read(cx, buf);
+            }
+            self.ahead = lend(&READ_BUFFER);
+            let read = pin!(self.socket.read_buf(&mut self.ahead)).poll(cx);
+            if !matches!(read, Poll::Ready(Ok(1..))) {
+                give_back(&READ_BUFFER, mem::take(&mut self.ahead));
+                return read.map_ok(drop);
+            }
+        }
+        let rest = self.ahead.get(self.taken..).unwrap_or_default();
+        let (now, later) = rest.split_at(rest.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.taken += now.len();
+        if later.is_empty() {
+            self.taken = 0;
+            give_back(&READ_BUFFER, mem::take(&mut self.ahead));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Cork<S> {
     /// Writes out all that is held. On an error the connection is over.
     fn poll_uncork(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.is_stuck = true;
+        let out = self.poll_write_out(cx);
+        self.is_stuck = out.is_pending();
+        if self.is_stuck {
+            let rest = self.buffer.get(self.written..).unwrap_or_default();
+            if rest.len() <= self.buffer.capacity() / 2 {
+                let rest = rest.to_vec();
+                self.written = 0;
+                give_back(&WRITE_BUFFER, mem::replace(&mut self.buffer, rest));
+            }
+        } else {
+            self.written = 0;
+            give_back(&WRITE_BUFFER, mem::take(&mut self.buffer));
+        }
+        out
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self
             .buffer
             .get(self.written..)
@@ -46,23 +117,8 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
                 count => self.written += count,
             }
         }
-        self.is_stuck = false;
-        let used = self.buffer.len();
-        self.buffer.clear();
-        self.written = 0;
-        if used < IDLE_BYTES {
-            self.buffer.shrink_to(IDLE_BYTES);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Makes room as a vector does, but never more than there can be.
-    fn grow(&mut self, bytes: usize) {
-        let needed = self.buffer.len() + bytes;
-        if needed > self.buffer.capacity() {
-            let capacity = needed.next_power_of_two().min(CORK_BYTES);
-            self.buffer.reserve_exact(capacity - self.buffer.len());
-        }
+        // TLS keeps what its socket did not take.
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_put(
@@ -73,11 +129,13 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         if self.is_stuck || self.buffer.len() >= CORK_BYTES {
             ready!(self.poll_uncork(cx))?;
         }
+        if self.buffer.capacity() == 0 {
+            self.buffer = lend(&WRITE_BUFFER);
+        }
         let mut room = CORK_BYTES - self.buffer.len();
         let before = room;
         for part in parts {
             let taken = part.get(..room).unwrap_or(part);
-            self.grow(taken.len());
             self.buffer.extend_from_slice(taken);
             room -= taken.len();
         }
@@ -97,7 +155,8 @@ pub(crate) struct Uncork<S>(Arc<Mutex<Cork<S>>>);
 pub(crate) fn cork<S>(socket: S, head: Vec<u8>) -> (Corked<S>, Uncork<S>) {
     let cork = Arc::new(Mutex::new(Cork {
         socket,
-        head,
+        ahead: head,
+        taken: 0,
         buffer: Vec::new(),
         written: 0,
         is_stuck: false,
@@ -115,17 +174,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Corked<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut cork = lock(&self.0);
-        if cork.head.is_empty() {
-            return Pin::new(&mut cork.socket).poll_read(cx, buf);
-        }
-        let count = cork.head.len().min(buf.remaining());
-        let taken: Vec<u8> = cork.head.drain(..count).collect();
-        buf.put_slice(&taken);
-        if cork.head.is_empty() {
-            cork.head = Vec::new();
-        }
-        Poll::Ready(Ok(()))
+        lock(&self.0).poll_take(cx, buf)
     }
 }
 
