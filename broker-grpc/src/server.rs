@@ -6,11 +6,13 @@ mod connection;
 mod convert;
 mod fetch;
 mod limits;
+mod load;
 mod produce;
 mod router;
 mod state;
 mod status;
 mod subscribe;
+mod workers;
 
 use std::future::Future;
 use std::io;
@@ -33,6 +35,7 @@ pub use limits::Limits;
 use calls::Calls;
 use router::Router;
 use state::{Place, State};
+use workers::Workers;
 
 /// How a [`Server`] is set up.
 ///
@@ -50,6 +53,8 @@ pub struct ServerOptions {
     pub broker: BrokerOptions,
     /// What peers can make the server hold.
     pub limits: Limits,
+    /// Threads that serve connections, each connection on one of them; 0: as many as there are cores. Default 0.
+    pub workers: usize,
     /// How long calls under way have to end after shutdown begins; then their connections are cut. Default 10 s.
     pub drain_timeout: Duration,
     /// How often an idle subscription that does not say otherwise gets a heartbeat. Default 5 s.
@@ -64,6 +69,7 @@ impl Default for ServerOptions {
         ServerOptions {
             broker: BrokerOptions::default(),
             limits: Limits::default(),
+            workers: 0,
             drain_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
             write_stall_timeout: Duration::from_secs(10),
@@ -84,6 +90,9 @@ pub enum ServeError {
     /// A limit is out of range.
     #[error("the limits: {0}")]
     InvalidLimits(&'static str),
+    /// The threads that serve connections cannot be started.
+    #[error("cannot start threads")]
+    Workers(#[source] io::Error),
     /// The descriptors built into the program are damaged: a bug.
     #[error("the descriptors for reflection cannot be read")]
     Descriptors,
@@ -99,6 +108,7 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     state: Arc<State>,
+    workers: usize,
     drain_timeout: Duration,
     write_stall_timeout: Duration,
 }
@@ -137,6 +147,7 @@ impl Server {
             listener,
             addr,
             state,
+            workers: options.workers,
             drain_timeout: options.drain_timeout,
             write_stall_timeout: options.write_stall_timeout,
         })
@@ -166,6 +177,7 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let health = HealthReporter::new();
         let router = Router::new(&self.state, health.clone())?;
+        let workers = Workers::start(self.workers).map_err(ServeError::Workers)?;
         for service in SERVICES {
             health
                 .set_service_status(service, ServingStatus::Serving)
@@ -186,7 +198,7 @@ impl Server {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _)) => self.take(socket, &router, &draining, &mut connections),
+                    Ok((socket, _)) => self.take(socket, &router, &draining, (&workers, &mut connections)),
                     Err(error) => {
                         // Out of descriptors, say: the peers that are there go on, the next may find room.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -220,6 +232,7 @@ impl Server {
             tracing::warn!("calls were still under way when the drain's time was up: cut");
         }
         connections.shutdown().await;
+        workers.stop().await;
         Ok(())
     }
 
@@ -228,7 +241,7 @@ impl Server {
         socket: TcpStream,
         router: &Router,
         draining: &watch::Receiver<bool>,
-        connections: &mut JoinSet<()>,
+        (workers, connections): (&Workers, &mut JoinSet<()>),
     ) {
         let Some(place) = Place::connection(&self.state) else {
             tracing::warn!(
@@ -237,14 +250,17 @@ impl Server {
             );
             return;
         };
+        // It leaves this runtime for a worker's.
+        let socket = match socket.into_std() {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(%error, "cannot hand a connection over");
+                return;
+            }
+        };
         let state = Arc::clone(&self.state);
-        connections.spawn(connection::serve(
-            socket,
-            state,
-            router.clone(),
-            draining.clone(),
-            place,
-        ));
+        let connection = connection::serve(socket, state, router.clone(), draining.clone(), place);
+        workers.deal(connections, connection);
     }
 }
 

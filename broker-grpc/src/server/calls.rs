@@ -228,7 +228,10 @@ impl<S: Source> Source for Watched<S> {
     }
 }
 
-/// Makes one task per HTTP/2 stream.
+/// Runs each HTTP/2 stream: at once as far as it comes, on the connection's own turn, and as a task of its own from there on.
+///
+/// A short call whose request is there is over when its connection goes on, and its answer leaves with those of the
+/// calls that came with it.
 #[derive(Debug, Clone)]
 pub(crate) struct CallExecutor(pub(crate) Arc<Calls>);
 
@@ -247,11 +250,18 @@ where
             reset: AtomicBool::new(false),
             holds: Mutex::default(),
         });
-        tokio::spawn(CallTask {
+        let mut task = CallTask {
             call,
             stream: Box::pin(stream),
             woken_by: false,
-        });
+        };
+        if task
+            .poll_stream(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+        {
+            // The task's first poll puts its own waker in the place of the one that wakes nobody.
+            tokio::spawn(task);
+        }
     }
 }
 
@@ -260,6 +270,13 @@ struct CallTask<F> {
     stream: Pin<Box<F>>,
     /// Whether the call knows this task's waker; a task's waker never changes.
     woken_by: bool,
+}
+
+impl<F: Future<Output = ()>> CallTask<F> {
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let call = Arc::clone(&self.call);
+        CALL.sync_scope(call, || self.stream.as_mut().poll(cx))
+    }
 }
 
 impl<F: Future<Output = ()>> Future for CallTask<F> {
@@ -278,8 +295,7 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
             // Dropping the stream resets it.
             return Poll::Ready(());
         }
-        let call = Arc::clone(&self.call);
-        CALL.sync_scope(call, || self.stream.as_mut().poll(cx))
+        self.poll_stream(cx)
     }
 }
 

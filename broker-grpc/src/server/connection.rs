@@ -1,8 +1,8 @@
 //! One connection: the peer's first words under a deadline, then HTTP/2 until either side has enough.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::{io, net};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
@@ -33,12 +33,19 @@ const NOT_GRPC: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r
 
 /// Serves one connection until it ends; after `drain` says true, until its calls have ended.
 pub(crate) async fn serve(
-    mut socket: TcpStream,
+    socket: net::TcpStream,
     state: Arc<State>,
     router: Router,
     mut drain: watch::Receiver<bool>,
     _place: Place,
 ) {
+    let mut socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "cannot take a connection over");
+            return;
+        }
+    };
     if let Err(error) = tune(&socket, &state.limits) {
         tracing::debug!(%error, "cannot set a socket's options");
     }

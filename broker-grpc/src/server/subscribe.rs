@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use footman_broker::{Broker, Consumer, ConsumerOptions, SubscribeOptions};
+use footman_broker::{Broker, Consumer, ConsumerOptions, Item, SubscribeOptions};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
@@ -16,6 +16,7 @@ use crate::proto::{self, subscribe_response};
 use crate::server::calls::{Call, LetGo};
 use crate::server::convert;
 use crate::server::limits::MAX_RUN_BYTES;
+use crate::server::load;
 use crate::server::state::{Place, State};
 use crate::server::status::Failure;
 use crate::wire::Frame;
@@ -25,6 +26,9 @@ const BATCH_BYTES: u32 = 256 * 1024;
 
 /// The longest that records may wait for company.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// What is this much or more is worth a send of its own also on a busy thread.
+const SMALL_BYTES: u64 = 16 * 1024;
 
 const MAX_LABEL_BYTES: usize = 200;
 
@@ -126,6 +130,8 @@ struct Pace {
     hold_until: Option<Instant>,
     /// Enough was there: everything goes out until there is nothing.
     is_flowing: bool,
+    /// When records were last sent, and when anything was.
+    last_records: Option<Instant>,
     last_sent: Instant,
 }
 
@@ -164,6 +170,7 @@ impl Subscription {
             heartbeat,
             hold_until: None,
             is_flowing: false,
+            last_records: None,
             last_sent: Instant::now(),
         };
         let queue = started
@@ -246,7 +253,7 @@ impl Source for Subscription {
             }
             match consumer.poll_next_item(cx) {
                 Poll::Ready(item) => {
-                    pace.last_sent = Instant::now();
+                    pace.sent(&item);
                     following.queue.extend(convert::item(item));
                 }
                 Poll::Pending if is_draining => {
@@ -270,11 +277,41 @@ impl Source for Subscription {
 }
 
 impl Pace {
+    /// An item is on its way.
+    fn sent(&mut self, item: &Item) {
+        self.last_sent = Instant::now();
+        if let Item::Records(records) = item {
+            self.last_records = Some(self.last_sent);
+            load::sent(records.len(), self.last_sent);
+        }
+    }
+
     /// Until when to leave what is there, because it is too little; `None`: send.
     fn hold(&mut self, consumer: &Consumer) -> Option<Instant> {
-        if self.is_flowing || self.max_wait.is_zero() || self.min_bytes <= 1 {
+        if self.max_wait.is_zero() || self.min_bytes <= 1 {
+            self.linger(consumer)
+        } else if self.is_flowing {
+            None
+        } else {
+            self.wait_for_bytes(consumer)
+        }
+    }
+
+    /// On a busy thread: until there may be more to send at once. Nothing wakes the consumer meanwhile.
+    fn linger(&mut self, consumer: &Consumer) -> Option<Instant> {
+        let until = self.last_records? + load::LINGER;
+        let now = Instant::now();
+        if !load::is_busy(now) {
             return None;
         }
+        let available = consumer.available_bytes();
+        let goes_on = self.is_flowing && available > 0;
+        self.is_flowing = goes_on || now >= until || available >= SMALL_BYTES;
+        (!self.is_flowing).then_some(until)
+    }
+
+    /// Where the subscriber asked for it: until there is as much as it wants, or it has waited as long as it wants.
+    fn wait_for_bytes(&mut self, consumer: &Consumer) -> Option<Instant> {
         let available = consumer.available_bytes();
         if available == 0 {
             return None;
@@ -285,8 +322,12 @@ impl Pace {
             self.is_flowing = true;
             return None;
         }
-        // Appends do not wake a consumer that has records to take, so look again a few times.
-        Some(until.min(now + (self.max_wait / 8).max(Duration::from_millis(1))))
+        // Appends do not wake a consumer that has records to take: look again when there is enough at the pace so far.
+        let waited = self.max_wait.saturating_sub(until - now).max(load::LINGER);
+        let missing = (self.min_bytes - available).div_ceil(available);
+        let more =
+            u32::try_from(missing).map_or(self.max_wait, |times| waited.saturating_mul(times));
+        Some(until.min(now + more))
     }
 }
 
