@@ -1,10 +1,13 @@
 //! The append side of a `Ring<T>` for one owner.
 //!
 //! An append moves the value into its slot and publishes it by one store: no read-modify-write, no
-//! look at a reader. Values that fell out of the ring are dropped after the publication.
+//! look at a reader, and no other store. The fewer stores an append has, the more appends wait in the core's store
+//! buffer while a reader has the line of the tail: the tail itself is where the producer keeps how far it is.
+//! Values that fell out of the ring are dropped after the publication.
 
 use core::fmt;
 use core::ops::Range;
+use core::ptr;
 
 use crate::ring::Ring;
 use crate::segment::Block;
@@ -19,12 +22,18 @@ pub struct Producer<T: Send + Sync> {
     capacity: u64,
     /// Slots of each segment.
     slots: usize,
-    /// The next free slot of the open segment; `slots` when it is full, or there is none.
-    slot: usize,
-    /// The next record's sequence. Published up to here, except within a call.
-    next: u64,
+    /// The sequences of the open segment, from `base` to before `limit`: none before the first record.
+    base: u64,
+    limit: u64,
+    /// The open segment's block, once there is one.
+    block: *const SlotBlock<T>,
     spare: Option<SlotBlock<T>>,
 }
+
+// SAFETY: as if the block were owned: it is in the chain, which the ring keeps.
+unsafe impl<T: Send + Sync> Send for Producer<T> {}
+// SAFETY: nothing changes through a shared producer.
+unsafe impl<T: Send + Sync> Sync for Producer<T> {}
 
 impl<T: Send + Sync> Producer<T> {
     pub(crate) fn new(ring: Ring<T>, start: u64, capacity: u64, slots: usize) -> Self {
@@ -34,8 +43,9 @@ impl<T: Send + Sync> Producer<T> {
             writer,
             capacity,
             slots,
-            slot: slots,
-            next: start,
+            base: start,
+            limit: start,
+            block: ptr::null(),
             spare: None,
         }
     }
@@ -46,13 +56,13 @@ impl<T: Send + Sync> Producer<T> {
     /// If dropping an old value panics: then the record is published all the same.
     #[inline]
     pub fn append(&mut self, value: T) -> u64 {
-        let sequence = self.next;
-        let full = self.slot == self.slots;
+        let sequence = self.next();
+        let full = sequence == self.limit;
         if full {
-            self.open_segment();
+            self.open_segment(sequence);
         }
-        self.write(value);
-        self.publish();
+        self.fill(&mut { sequence }, &mut Some(value).into_iter());
+        self.publish(sequence + 1);
         if full {
             self.recycle();
         }
@@ -74,27 +84,18 @@ impl<T: Send + Sync> Producer<T> {
     /// If dropping an old value panics: then the records are published all the same.
     #[inline]
     pub fn append_batch(&mut self, values: impl IntoIterator<Item = T>) -> Range<u64> {
-        let first = self.next;
-        let mut values = values.into_iter().fuse();
-        let batch = Unpublished(self);
-        let producer = &mut *batch.0;
-        let mut opened = false;
-        while let Some(value) = values.next() {
-            if producer.slot == producer.slots {
-                producer.open_segment();
-                opened = true;
-            }
-            producer.write(value);
-            // What is left of the segment, without a look at its end for each.
-            for value in values.by_ref().take(producer.slots - producer.slot) {
-                producer.write(value);
-            }
-        }
+        let first = self.next();
+        let mut batch = Unpublished {
+            next: first,
+            producer: self,
+        };
+        let opened = batch.write(values);
+        let next = batch.next;
         drop(batch);
         if opened {
             self.recycle();
         }
-        first..self.next
+        first..next
     }
 
     /// Appends all of `values` and publishes them at once, and says which sequences they have.
@@ -125,27 +126,33 @@ impl<T: Send + Sync> Producer<T> {
         &self.ring
     }
 
-    /// Writes the next record, unpublished, into a slot that is there.
+    /// The next record's sequence: all below it is published, except within a call.
     #[inline]
-    fn write(&mut self, value: T) {
-        let open = self.writer.open().expect("a segment was opened");
-        // SAFETY: C-I2: the only producer, and `slot` is beyond what it has published.
-        unsafe { self.writer.block(open).write(self.slot, value) };
-        self.slot += 1;
-        self.next += 1;
+    fn next(&self) -> u64 {
+        self.ring.chain.written_tail()
+    }
+
+    /// Writes values, unpublished, into the open segment from `next` on, which goes with them, while there are both.
+    #[inline]
+    fn fill(&mut self, next: &mut u64, values: &mut impl Iterator<Item = T>) {
+        if *next < self.limit {
+            // SAFETY: a segment with room is open, so its block is there and stays: the producer alone replaces
+            // it (P-I1). C-I2: the only producer, and the slots are beyond what it has published.
+            unsafe { (*self.block).fill((*next - self.base) as usize, values, next) };
+        }
     }
 
     #[inline]
-    fn publish(&self) {
-        self.ring.chain.publish_tail(self.next);
+    fn publish(&self, next: u64) {
+        self.ring.chain.publish_tail(next);
         self.ring.wake();
     }
 
-    /// Lets readers find one more segment, still without records.
+    /// Lets readers find one more segment, still without records, for the records from `next` on.
     #[cold]
-    fn open_segment(&mut self) {
+    fn open_segment(&mut self, next: u64) {
         assert!(
-            self.next < u64::MAX - self.slots as u64,
+            next < u64::MAX - self.slots as u64,
             "the sequences are used up"
         );
         let block = self.spare.take().unwrap_or_else(|| {
@@ -153,9 +160,12 @@ impl<T: Send + Sync> Producer<T> {
             self.ring.chain.add_memory(block.memory());
             block
         });
-        self.writer.begin(block, self.next, 0);
+        self.writer.begin(block, next, 0);
         self.writer.commit();
-        self.slot = 0;
+        self.base = next;
+        self.limit = next + self.slots as u64;
+        let open = self.writer.open().expect("a segment was begun");
+        self.block = self.writer.block(open);
     }
 
     /// Drops the values that fell out of the ring, a segment at a time.
@@ -168,7 +178,7 @@ impl<T: Send + Sync> Producer<T> {
 
     /// The values of one segment that fell out of the ring, with its block. Its memory counts as freed.
     pub(crate) fn take_evicted(&mut self) -> Option<Taken<SlotBlock<T>>> {
-        let oldest = self.next.saturating_sub(self.capacity);
+        let oldest = self.next().saturating_sub(self.capacity);
         let mut looks = self.writer.some_looks();
         let taken = self
             .writer
@@ -189,30 +199,56 @@ impl<T: Send + Sync> Producer<T> {
     }
 
     /// Appends and publishes without dropping old values or waking anyone: whether old values are to be [taken](Self::take_evicted).
+    #[inline]
     pub(crate) fn append_only(
         &mut self,
         values: impl IntoIterator<Item = T>,
     ) -> (Range<u64>, bool) {
-        let first = self.next;
-        let mut opened = false;
-        for value in values {
-            if self.slot == self.slots {
-                self.open_segment();
-                opened = true;
-            }
-            self.write(value);
-        }
-        self.ring.chain.publish_tail(self.next);
-        (first..self.next, opened)
+        let first = self.next();
+        let mut batch = Unpublished {
+            next: first,
+            producer: self,
+        };
+        let opened = batch.write(values);
+        let next = batch.next;
+        core::mem::forget(batch); // nobody is woken
+        self.ring.chain.publish_tail(next);
+        (first..next, opened)
     }
 }
 
 /// Publishes what was written, also when the writing panics.
-struct Unpublished<'p, T: Send + Sync>(&'p mut Producer<T>);
+struct Unpublished<'p, T: Send + Sync> {
+    producer: &'p mut Producer<T>,
+    /// After the last record that is written.
+    next: u64,
+}
+
+impl<T: Send + Sync> Unpublished<'_, T> {
+    /// Writes all of `values`: whether a segment was opened for them.
+    #[inline]
+    fn write(&mut self, values: impl IntoIterator<Item = T>) -> bool {
+        let mut values = values.into_iter().fuse();
+        let mut opened = false;
+        loop {
+            self.producer.fill(&mut self.next, &mut values);
+            if self.next < self.producer.limit {
+                return opened;
+            }
+            let Some(value) = values.next() else {
+                return opened;
+            };
+            self.producer.open_segment(self.next);
+            opened = true;
+            self.producer
+                .fill(&mut self.next, &mut Some(value).into_iter());
+        }
+    }
+}
 
 impl<T: Send + Sync> Drop for Unpublished<'_, T> {
     fn drop(&mut self) {
-        self.0.publish();
+        self.producer.publish(self.next);
     }
 }
 

@@ -29,18 +29,31 @@ impl<T> SlotBlock<T> {
         self.slots.as_ptr().cast::<T>().cast_mut()
     }
 
-    /// Moves a value into a slot.
+    /// Moves values into the slots from `index` on, while there are both, and counts them onto `next`, also if the
+    /// iterator panics.
     ///
     /// # Safety
-    /// C-I2: only the producer, a slot that is not published in this life of the segment.
+    /// C-I2: only the producer, slots that are not published in this life of the segment.
     ///
     /// # Panics
     /// If there is no such slot.
     #[inline]
-    pub(crate) unsafe fn write(&self, index: usize, value: T) {
-        self.witness.write(index);
-        // SAFETY: C-I2: no reader looks at the slot yet, and no value is in it.
-        unsafe { (*self.slots[index].get()).write(value) };
+    pub(crate) unsafe fn fill(
+        &self,
+        index: usize,
+        values: &mut impl Iterator<Item = T>,
+        next: &mut u64,
+    ) {
+        let mut filled = Filled { next, count: 0 };
+        for slot in &self.slots[index..] {
+            let Some(value) = values.next() else {
+                break;
+            };
+            self.witness.write(index + filled.count as usize);
+            // SAFETY: C-I2: no reader looks at the slot yet, and no value is in it.
+            unsafe { (*slot.get()).write(value) };
+            filled.count += 1;
+        }
     }
 
     /// The values of the slots from `from` to `to`.
@@ -53,6 +66,19 @@ impl<T> SlotBlock<T> {
         self.witness.read(from, to);
         // SAFETY: written, and by C-I2 not again in this life.
         unsafe { slice::from_raw_parts(self.first().add(from), to - from) }
+    }
+}
+
+/// How many slots were filled: counted in a register, told at the end.
+struct Filled<'n> {
+    next: &'n mut u64,
+    count: u64,
+}
+
+impl Drop for Filled<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.next += self.count;
     }
 }
 
