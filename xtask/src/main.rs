@@ -10,13 +10,17 @@ mod bench;
 mod ci;
 mod codegen;
 mod command;
+mod docs;
 mod instructions;
 mod interop;
 mod loom;
 mod models;
+mod release;
 mod sanitize;
 mod server;
 mod shuttle;
+mod test;
+mod workspace;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +36,10 @@ struct Cli {
 enum Task {
     /// Everything that CI runs, in CI's order
     Ci(ci::Flags),
+    /// The tests, and each crate with every choice of features
+    Test(test::Flags),
+    /// The documentation, and the links between its files
+    Docs(docs::Flags),
     /// The code generated from the proto, and its check
     Codegen(codegen::Flags),
     /// The loom models of every crate that has some, and their twins, which must fail
@@ -46,6 +54,8 @@ enum Task {
     Interop(interop::Flags),
     /// Measure, in one run: medians, spread, ratios
     Bench(bench::Flags),
+    /// What a release needs, and the release
+    Release(release::Flags),
     /// A peer that the bench starts for itself
     #[cfg(feature = "bench")]
     #[command(hide = true)]
@@ -55,6 +65,8 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ci(flags) => ci::run(&flags),
+        Task::Test(flags) => test::run(&flags),
+        Task::Docs(flags) => docs::run(&flags),
         Task::Codegen(flags) => codegen::run(&flags),
         Task::Loom(flags) => loom::run(&flags),
         Task::Shuttle(flags) => shuttle::run(&flags),
@@ -62,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Task::Instructions(flags) => instructions::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
+        Task::Release(flags) => release::run(&flags),
         #[cfg(feature = "bench")]
         Task::BenchPeer(flags) => bench::grpc::serve(&flags),
     }
