@@ -12,7 +12,9 @@ use crate::quantity::{
     AgeLimit, parse_age_limit, parse_bytes, parse_bytes_limit, parse_count, parse_count_limit,
     parse_duration,
 };
+use crate::screen::Order;
 use crate::start::Start;
+use crate::template::Template;
 
 /// Where a server listens, and is looked for, unless told otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7420";
@@ -55,6 +57,11 @@ pub(crate) enum Command {
     /// Creates, lists, describes, updates, deletes and purges topics
     #[command(subcommand)]
     Topics(TopicsCommand),
+    /// Shows live what goes on: rates, lag, what was lost, and how long until more is
+    Top(TopArgs),
+    /// Measures a running server: producing, subscribing, latency
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Says what a server is and holds
     Info(InfoArgs),
     /// Shows in ten seconds what this is: server and clients in one process, real text, one consumer lapped
@@ -222,11 +229,18 @@ Examples:
   footman consume logs --from -10 --no-follow
   footman consume logs errors --since 5m --output json
   footman consume logs -n 100 --show offset,timestamp
+  footman consume users --format '%o %d %k: %v\\n'
+  footman consume logs --resume logs.position
 
 FROM is earliest, latest, an offset (42), the last N (-10), a time
 (2026-01-31T12:00:00Z) or unix seconds (@1769860800). A consumer that falls too
 far behind is told exactly which offsets it lost and goes on; when the connection
 is lost it comes back and goes on where it was.
+
+In FORMAT, %t is the topic, %e its epoch, %o the offset, %d the time (RFC 3339), %u
+the time in microseconds since 1970, %k the key, %v the value, %K and %V how many
+bytes these have, %h the headers; %xk and %xv in hexadecimal, %bk and %bv in base64;
+%% a percent sign; \\n, \\t, \\0 and \\xHH bytes.
 
 JSON is a line an item:
   {\"topic\",\"epoch\",\"offset\",\"timestamp\",\"key\",\"value\",
@@ -267,6 +281,9 @@ pub(crate) struct ConsumeArgs {
     /// Fields to write before each value in text, with a tab after each
     #[arg(long, value_enum, value_name = "FIELD,…", value_delimiter = ',')]
     pub(crate) show: Vec<Field>,
+    /// Write each record in this form, with nothing added
+    #[arg(long, short, value_name = "FORMAT", conflicts_with_all = ["output", "show"])]
+    pub(crate) format: Option<Template>,
     /// Write only records whose value matches this regular expression; -n counts those
     #[arg(long, short, value_name = "REGEX")]
     pub(crate) grep: Option<regex::bytes::Regex>,
@@ -297,11 +314,13 @@ pub(crate) enum TopicsCommand {
         output: TopicOutput,
     },
     /// Lists the topics
+    #[command(after_help = "Example:\n  footman topics list --output json | jq .name")]
     List {
         #[command(flatten)]
         output: TopicOutput,
     },
     /// Shows all about a topic
+    #[command(after_help = "Example:\n  footman topics describe logs")]
     Describe {
         /// The topic
         name: String,
@@ -321,6 +340,7 @@ pub(crate) enum TopicsCommand {
         output: TopicOutput,
     },
     /// Deletes a topic and its records; those who follow it are told
+    #[command(after_help = "Example:\n  footman topics delete logs --if-exists")]
     Delete {
         /// The topic
         name: String,
@@ -328,7 +348,32 @@ pub(crate) enum TopicsCommand {
         #[arg(long)]
         if_exists: bool,
     },
+    /// Says where topics start and end, and which offset a time has
+    #[command(after_help = "\
+Examples:
+  footman topics offsets
+  footman topics offsets logs --since 5m
+  footman topics offsets logs errors --at 2026-01-31T12:00:00Z --output json")]
+    Offsets {
+        /// The topics; all, without any
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Also say which offset this place has, as in `consume --from`
+        #[arg(
+            long,
+            value_name = "FROM",
+            allow_hyphen_values = true,
+            conflicts_with = "since"
+        )]
+        at: Option<Start>,
+        /// Also say which offset was the first so long ago or later
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        since: Option<Duration>,
+        #[command(flatten)]
+        output: TopicOutput,
+    },
     /// Forgets a topic's records, all or those before an offset; offsets go on
+    #[command(after_help = "Example:\n  footman topics purge logs --before 1000")]
     Purge {
         /// The topic
         name: String,
@@ -357,12 +402,129 @@ pub(crate) enum TopicFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  footman top
+  footman top orders. --sort lag
+  footman top --once
+  footman top --output json | jq '.subscriptions[] | select(.lost > 0)'
+
+Keys: q quit, ↑ ↓ select a topic, whose subscriptions are shown below, s next
+sort, r reverse, p pause.
+
+Headroom is how long it takes, at the present rate, until the subscription that is
+furthest behind loses records. LOST counts from a subscription's start.
+Without a terminal, or with --once or JSON, it writes one table and ends.")]
+pub(crate) struct TopArgs {
+    /// Only topics whose names begin so
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// How often to look; rates are over this time
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    pub(crate) interval: Duration,
+    /// The order of the topics
+    #[arg(long, value_enum, default_value_t = Order::Rate)]
+    pub(crate) sort: Order,
+    /// Write one table and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// What to write; JSON is one object, once
+    #[arg(long, short, value_enum, default_value_t = TopicFormat::Text)]
+    pub(crate) output: TopicFormat,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Produces as fast as the server takes it, or at a rate; also: how long an acknowledgement takes meanwhile
+    #[command(after_help = "\
+Examples:
+  footman bench produce
+  footman bench produce --records 10M --size 16
+  footman bench produce --producers 4 --rate 100k --duration 30s --output json")]
+    Produce {
+        #[command(flatten)]
+        load: LoadArgs,
+        /// Producers, each on a connection of its own
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        producers: u16,
+    },
+    /// Reads what a topic holds, by many subscribers at once
+    #[command(after_help = "\
+Examples:
+  footman bench produce --records 1M && footman bench subscribe
+  footman bench subscribe --subscribers 64
+  footman bench subscribe --topic logs --records 100k --output json
+
+Each subscriber reads from the oldest record kept to what was the end when it
+started, or up to --records or for --duration.")]
+    Subscribe {
+        #[command(flatten)]
+        run: RunArgs,
+        /// Subscribers, each on a connection of its own
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        subscribers: u16,
+    },
+    /// Produces at a rate and says how long records take to their subscribers
+    #[command(after_help = "\
+Examples:
+  footman bench latency
+  footman bench latency --rate 10k --subscribers 8 --duration 1m
+  footman bench latency --linger 0s --output json
+
+A record's time begins when it is due, so that a server that holds up the producer
+is not flattered, and ends when the subscriber has it. Both are in this process.")]
+    Latency {
+        #[command(flatten)]
+        load: LoadArgs,
+        /// Subscribers, each on a connection of its own
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        subscribers: u16,
+    },
+}
+
+/// How long a bench runs, and where.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// The topic
+    #[arg(long, default_value = "bench")]
+    pub(crate) topic: String,
+    /// End after so many records (of each subscriber)
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = parse_count)]
+    pub(crate) records: Option<u64>,
+    /// End after this time [default: 10s; a subscriber: none]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+    /// What to write
+    #[arg(long, short, value_enum, default_value_t = TopicFormat::Text)]
+    pub(crate) output: TopicFormat,
+}
+
+/// What a bench produces.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoadArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Records a second in all [default: as fast as they are taken; latency: 1k]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) rate: Option<u64>,
+    /// Bytes of each value
+    #[arg(long, value_name = "BYTES", default_value = "128", value_parser = parse_bytes)]
+    pub(crate) size: u64,
+    /// Longest wait for a batch to fill
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) linger: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  footman info --server 127.0.0.1:7420 --output json")]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) output: TopicOutput,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  footman demo")]
 pub(crate) struct DemoArgs {
     /// How long to produce
     #[arg(long, hide = true, default_value = "8", value_name = "SECONDS")]
@@ -441,6 +603,8 @@ mod tests {
             "consume t --from 1 --since 5m",
             "consume t --from soon",
             "consume t -n x",
+            "consume t --format %q",
+            "consume t --format %v --output json",
             "produce t --framing length --delimiter x",
             "produce t --key a --key-separator :",
             "produce t -H novalue",

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activity;
 mod advice;
 mod args;
 mod commands;
@@ -17,10 +18,13 @@ mod outcome;
 mod output;
 mod quantity;
 mod resume;
+mod screen;
 mod signal;
 mod source;
 mod start;
 mod stdout;
+mod template;
+mod text_table;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -53,6 +57,8 @@ fn run(cli: Cli) -> Result<Outcome> {
         Command::Produce(args) => block_on(commands::produce::run(server, args)),
         Command::Consume(args) => block_on(commands::consume::run(server, args)),
         Command::Topics(command) => block_on(commands::topics::run(server, command)),
+        Command::Top(args) => block_on(commands::top::run(server, args)),
+        Command::Bench(command) => block_on(commands::bench::run(server, command)),
         Command::Info(args) => block_on(commands::info::run(server, args)),
         Command::Demo(args) => block_on(commands::demo::run(args)),
         Command::Completions { shell } => commands::shell::completions(shell),

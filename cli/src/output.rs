@@ -99,16 +99,7 @@ pub(crate) fn write_text(out: &mut Vec<u8>, record: &RecordView<'_>, fields: &[F
             Field::Offset => push_number(out, record.offset),
             Field::Timestamp => out.extend_from_slice(format_time(record.timestamp_us).as_bytes()),
             Field::Key => out.extend_from_slice(record.key.unwrap_or_default()),
-            Field::Headers => {
-                for (i, (name, value)) in record.headers.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    out.extend_from_slice(name.as_bytes());
-                    out.push(b'=');
-                    out.extend_from_slice(value);
-                }
-            }
+            Field::Headers => push_headers(out, &record.headers),
         }
         out.push(b'\t');
     }
@@ -168,7 +159,20 @@ pub(crate) fn push_json_line(out: &mut Vec<u8>, line: &impl Serialize) {
     out.push(b'\n');
 }
 
-fn push_number(out: &mut Vec<u8>, number: u64) {
+/// Appends headers as `name=value` with commas between.
+pub(crate) fn push_headers(out: &mut Vec<u8>, headers: &[(&str, &[u8])]) {
+    for (i, (name, value)) in headers.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value);
+    }
+}
+
+/// Appends a number's digits.
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
     write!(out, "{number}").expect("a Vec takes every write");
 }
 

@@ -73,6 +73,20 @@ pub(crate) fn print(bytes: &[u8]) -> Result<()> {
     output.flush().map(drop)
 }
 
+/// Whether standard output is a regular file.
+pub(crate) fn stdout_is_file() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let stdout = std::io::stdout();
+        let file = stdout.as_fd().try_clone_to_owned().map(std::fs::File::from);
+        file.and_then(|file| file.metadata())
+            .is_ok_and(|metadata| metadata.is_file())
+    }
+    #[cfg(not(unix))]
+    false
+}
+
 /// Resolves when nobody can read standard output any more; never, where that cannot be told or happen.
 pub(crate) async fn reader_gone() {
     #[cfg(unix)]

@@ -240,3 +240,97 @@ fn a_resumed_consumer_goes_on_where_it_was_and_says_what_it_lost_meanwhile() {
     assert_eq!(lines[0]["reset"]["next_offset"], 0);
     assert_eq!(offsets(&lines), [0, 1]);
 }
+
+/// A disk that is full: every write to it fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_no_more_ends_in_one_line_with_1() {
+    let server = Server::start(&[]);
+    server.produce_numbers("t", 0..100_000);
+    for command in [
+        &["consume", "t", "--no-follow"][..],
+        &["topics", "list"],
+        &["topics", "offsets"],
+        &["top", "--once", "--interval", "50ms"],
+        &["info"],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has one");
+        let mut command_line = server.footman(command);
+        let process = Process::start(
+            &mut command_line,
+            std::process::Stdio::null(),
+            full.into(),
+            false,
+        );
+        process
+            .finish()
+            .expect_failure(&["cannot write to standard output", "No space left"]);
+    }
+}
+
+#[test]
+fn offsets_are_told_for_places_and_times() {
+    let server = Server::start(&[]);
+    server
+        .run(&["topics", "create", "t", "--records", "100"])
+        .expect_code(0);
+    server.produce_numbers("t", 0..1_000);
+    server.produce_numbers("u", 0..3);
+    let offsets = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let all = [&["topics", "offsets", "-o", "json"], arguments].concat();
+        let lines = server.run(&all).expect_code(0).stdout;
+        let lines = lines.iter().map(|line| serde_json::from_str(line));
+        lines.collect::<Result<_, _>>().expect("JSON")
+    };
+    let all = offsets(&[]);
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        (&all[0]["topic"], &all[0]["end_offset"]),
+        (&"t".into(), &1_000.into())
+    );
+    assert!(
+        all[0]["start_offset"]
+            .as_u64()
+            .is_some_and(|start| start >= 900),
+        "{all:?}"
+    );
+    assert!(all[0]["at"].is_null());
+    for (place, at) in [
+        ("latest", 3),
+        ("earliest", 0),
+        ("-2", 1),
+        ("@0", 0),
+        ("2", 2),
+    ] {
+        assert_eq!(offsets(&["u", "--at", place])[0]["at"], at, "{place}");
+    }
+    assert_eq!(offsets(&["u", "--since", "1h"])[0]["at"], 0);
+    let text = server.run(&["topics", "offsets", "u", "--at", "latest"]);
+    assert!(text.expect_code(0).stdout[0].starts_with("TOPIC"));
+    server
+        .run(&["topics", "offsets", "nope"])
+        .expect_failure(&["topic \"nope\" does not exist"]);
+}
+
+#[test]
+fn records_come_out_in_a_form_of_ones_own() {
+    let server = Server::start(&[]);
+    let produce = ["produce", "users", "--key-separator", ":", "-H", "a=1"];
+    server.run_with(&produce, b"ann:x\nbob:y\n").expect_code(0);
+    let consume = [
+        "consume",
+        "users",
+        "--no-follow",
+        "--format",
+        r"%t %o %k=%v %h %xv\n",
+    ];
+    let finished = server.run(&consume).expect_code(0);
+    assert_eq!(
+        finished.stdout,
+        ["users 0 ann=x a=1 78", "users 1 bob=y a=1 79"]
+    );
+}

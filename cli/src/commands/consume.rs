@@ -10,23 +10,27 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use footman_broker::{EndReason, Epoch, Item, Records, StartAt, StopAt};
 use footman_broker_grpc::{Client, Subscriber};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use regex::bytes::Regex;
 use tokio::time::{Instant, sleep_until};
 
 use crate::args::ConsumeArgs;
 use crate::connection;
-use crate::notice::notice;
+use crate::notice::{notice, show};
 use crate::outcome::Outcome;
 use crate::output::{self, Event, Field, Format, RecordView};
-use crate::quantity::{format_count, format_records};
+use crate::quantity::{format_count, format_rate, format_records};
 use crate::resume::{Position, ResumeFile};
 use crate::signal::Stop;
 use crate::start::Start;
-use crate::stdout::{Output, Reader, reader_gone};
+use crate::stdout::{Output, Reader, reader_gone, stdout_is_file};
+use crate::template::Template;
 
 /// How often positions are saved while they change.
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often progress moves when nothing else does.
+const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
@@ -43,6 +47,7 @@ pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
     if writer.output.flush()? == Reader::Present {
         writer.save()?;
     }
+    writer.progress.finish_and_clear();
     let interrupted = written?;
     if !args.quiet && (interrupted || writer.lost > 0) {
         let (written, lost) = (format_records(writer.written), format_count(writer.lost));
@@ -124,6 +129,18 @@ async fn write_all(
     }
 }
 
+/// The progress on a terminal, if records go into a file: elsewhere they are seen, or somebody else writes.
+fn progress(quiet: bool) -> ProgressBar {
+    if quiet || !stdout_is_file() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{spinner} {msg}").expect("the template is well-formed");
+    let bar = show(ProgressBar::no_length().with_style(style));
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
 fn start_at(start: Start) -> StartAt {
     match start {
         Start::Earliest => StartAt::Earliest,
@@ -154,6 +171,7 @@ impl From<Reader> for Wanted {
 struct Writer {
     output: Output,
     format: Format,
+    template: Option<Template>,
     fields: Vec<Field>,
     grep: Option<Regex>,
     quiet: bool,
@@ -164,6 +182,8 @@ struct Writer {
     resume: Option<ResumeFile>,
     /// When to save the positions, if they have changed.
     save_at: Instant,
+    started: Instant,
+    progress: ProgressBar,
 }
 
 impl Writer {
@@ -171,6 +191,7 @@ impl Writer {
         Ok(Writer {
             output: Output::new(),
             format: args.output,
+            template: args.format.clone(),
             fields: args.show.clone(),
             grep: args.grep.clone(),
             quiet: args.quiet,
@@ -179,7 +200,19 @@ impl Writer {
             lost: 0,
             resume: args.resume.as_deref().map(ResumeFile::load).transpose()?,
             save_at: Instant::now(),
+            started: Instant::now(),
+            progress: progress(args.quiet),
         })
+    }
+
+    fn show_progress(&self) {
+        if !self.progress.is_hidden() {
+            let rate = self.written as f64 / self.started.elapsed().as_secs_f64().max(1e-6);
+            let (written, rate) = (format_records(self.written), format_rate(rate));
+            let lost = format_count(self.lost);
+            self.progress
+                .set_message(format!("{written}, {lost} lost, {rate}"));
+        }
     }
 
     fn take(&mut self, item: &Item) -> Result<Wanted> {
@@ -227,6 +260,7 @@ impl Writer {
             }
             other => anyhow::bail!("this version cannot show {other:?}: use a newer footman"),
         };
+        self.show_progress();
         if self.is_unsaved() && Instant::now() >= self.save_at {
             // What is said to have been read has been written.
             if self.output.flush()? == Reader::Gone {
@@ -250,9 +284,10 @@ impl Writer {
                 continue;
             }
             let out = self.output.buffer();
+            let plain = self.template.is_none();
             match self.format {
                 Format::Raw => out.extend_from_slice(record.value),
-                Format::Text if self.fields.is_empty() => {
+                Format::Text if plain && self.fields.is_empty() => {
                     out.extend_from_slice(record.value);
                     out.push(b'\n');
                 }
@@ -266,10 +301,10 @@ impl Writer {
                         value: record.value,
                         headers: record.headers().collect(),
                     };
-                    if self.format == Format::Json {
-                        output::write_json(out, &view);
-                    } else {
-                        output::write_text(out, &view, &self.fields);
+                    match (&self.template, self.format) {
+                        (Some(template), _) => template.write(out, &view),
+                        (None, Format::Json) => output::write_json(out, &view),
+                        (None, _) => output::write_text(out, &view, &self.fields),
                     }
                 }
             }

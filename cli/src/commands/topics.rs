@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use footman_broker::{TopicOptions, TopicUpdate};
+use footman_broker::{OffsetQuery, TopicOptions, TopicUpdate};
 use footman_broker_grpc::{CallError, Client, Topic, reason};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::args::{TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
@@ -15,7 +16,9 @@ use crate::output::{format_time, push_json_line};
 use crate::quantity::{
     format_bytes, format_bytes_limit, format_count, format_count_limit, format_duration,
 };
+use crate::start::Start;
 use crate::stdout::print;
+use crate::text_table::align;
 
 pub(crate) async fn run(server: &str, command: TopicsCommand) -> Result<Outcome> {
     let client = Client::connect(server).await?;
@@ -55,6 +58,15 @@ pub(crate) async fn run(server: &str, command: TopicsCommand) -> Result<Outcome>
             before,
             output,
         } => show(&client.purge_topic(&name, before).await?, &output)?,
+        TopicsCommand::Offsets {
+            names,
+            at,
+            since,
+            output,
+        } => {
+            let at = since.map_or(at, |ago| Some(Start::since(ago, Timestamp::now())));
+            print(offsets(&client, names, at, &output).await?.as_bytes())?;
+        }
     }
     Ok(Outcome::Done)
 }
@@ -147,9 +159,15 @@ pub(crate) fn limits_text(options: &TopicOptions) -> String {
 }
 
 fn table(topics: &[Topic]) -> String {
-    if topics.is_empty() {
-        return String::new();
-    }
+    let heading = [
+        "TOPIC",
+        "START",
+        "END",
+        "RECORDS",
+        "BYTES",
+        "MEMORY",
+        "SUBSCRIPTIONS",
+    ];
     let rows = topics.iter().map(|topic| {
         let kept = topic.end_offset.saturating_sub(topic.start_offset);
         [
@@ -162,35 +180,75 @@ fn table(topics: &[Topic]) -> String {
             topic.subscriptions.to_string(),
         ]
     });
-    let heading = [
-        "TOPIC",
-        "START",
-        "END",
-        "RECORDS",
-        "BYTES",
-        "MEMORY",
-        "SUBSCRIPTIONS",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    let mut widths = [0; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
+    align(heading, rows)
+}
+
+/// Where topics start and end, and where `at` is in each; all topics if none is named.
+async fn offsets(
+    client: &Client,
+    names: Vec<String>,
+    at: Option<Start>,
+    output: &TopicOutput,
+) -> Result<String> {
+    let mut topics = Vec::new();
+    if names.is_empty() {
+        topics = client.topics("").await?;
     }
-    let mut text = String::new();
-    for row in rows {
-        for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let _ = if i == 0 {
-                write!(text, "{cell:<width$}")
-            } else {
-                write!(text, "  {cell:>width$}")
-            };
-        }
-        text.push('\n');
+    for name in &names {
+        topics.push(client.topic(name).await?);
     }
-    text
+    let mut rows = Vec::with_capacity(topics.len());
+    for topic in &topics {
+        let at = match at {
+            None => None,
+            Some(Start::Earliest) => Some(topic.start_offset),
+            Some(Start::Latest) => Some(topic.end_offset),
+            Some(Start::Offset(offset)) => Some(offset),
+            Some(Start::Last(count)) => {
+                let at = topic.end_offset.saturating_sub(count);
+                Some(at.max(topic.start_offset))
+            }
+            Some(Start::Timestamp(us)) => {
+                let query = [(topic.name.as_str(), OffsetQuery::Timestamp(us))];
+                let found = client.list_offsets(&query).await?;
+                found.first().map(|found| found.offset)
+            }
+        };
+        rows.push(OffsetsJson {
+            topic: &topic.name,
+            epoch: topic.epoch.into(),
+            start_offset: topic.start_offset,
+            end_offset: topic.end_offset,
+            at,
+        });
+    }
+    if output.output == TopicFormat::Json {
+        let mut out = Vec::new();
+        for row in &rows {
+            push_json_line(&mut out, row);
+        }
+        return Ok(String::from_utf8(out)?);
+    }
+    let rows = rows.iter().map(|row| {
+        [
+            row.topic.to_owned(),
+            row.epoch.to_string(),
+            row.start_offset.to_string(),
+            row.end_offset.to_string(),
+            row.at.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+        ]
+    });
+    Ok(align(["TOPIC", "EPOCH", "START", "END", "AT"], rows))
+}
+
+/// A topic's offsets as JSON; `at` is null if none was asked for.
+#[derive(Debug, Serialize)]
+struct OffsetsJson<'a> {
+    topic: &'a str,
+    epoch: u64,
+    start_offset: u64,
+    end_offset: u64,
+    at: Option<u64>,
 }
 
 /// A time in microseconds since the Unix epoch.
