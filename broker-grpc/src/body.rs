@@ -4,6 +4,7 @@
 //! most [`PIECE_BYTES`]: HTTP/2 asks for the next one only when the peer has made room, so what a slow peer makes this
 //! side hold stays small, and each frame taken shows that the peer reads.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,8 +17,11 @@ use crate::wire::Frame;
 /// The most that one DATA frame takes.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Small messages are gathered until they have so many bytes.
+const GATHER_BYTES: usize = 16 * 1024;
+
 /// Runs from twice this length on are shared; shorter ones are copied, since each slice is a frame of its own.
-const SHARE_BYTES: usize = 16 * 1024;
+const SHARE_BYTES: usize = 8 * 1024;
 
 /// Where a body's messages come from.
 pub(crate) trait Source: Send + Unpin + 'static {
@@ -82,14 +86,16 @@ impl<S: Source> MessageBody<S> {
         if self.gathered.is_empty() {
             let length = self.run.len().min(PIECE_BYTES);
             self.run.split_to(length)
+        } else if self.gathered.len() <= PIECE_BYTES {
+            // With its buffer: a next piece in the same one would keep all of it for a peer that does not read.
+            mem::take(&mut self.gathered).freeze()
         } else {
-            let length = self.gathered.len().min(PIECE_BYTES);
-            self.gathered.split_to(length).freeze()
+            self.gathered.split_to(PIECE_BYTES).freeze()
         }
     }
 
     fn wants_more(&self) -> bool {
-        self.run.is_empty() && self.gathered.len() < PIECE_BYTES && self.end.is_none()
+        self.run.is_empty() && self.gathered.len() < GATHER_BYTES && self.end.is_none()
     }
 }
 

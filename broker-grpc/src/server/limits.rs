@@ -47,7 +47,7 @@ pub struct Limits {
     /// The window of a whole connection, in bytes. Half of it is also what small unread DATA frames may cost before
     /// the connection is cut, so keep it at 16 MiB or more where producers send small messages. Default 16 MiB.
     pub connection_window_bytes: u32,
-    /// Bytes of one response stream that wait for the peer's window or the socket. Default 64 KiB.
+    /// Bytes of one response stream that wait for the peer's window or the socket. Default 32 KiB.
     pub send_buffer_bytes: usize,
     /// Bytes of a connection that wait in the kernel, not yet sent, before it is asked to take more (`TCP_NOTSENT_LOWAT`, where there is
     /// such a thing): without it each peer that does not read costs megabytes there. Default 1 MiB.
@@ -78,7 +78,7 @@ impl Default for Limits {
             max_frame_bytes: 1024 * 1024,
             stream_window_bytes: 4 * 1024 * 1024,
             connection_window_bytes: 16 * 1024 * 1024,
-            send_buffer_bytes: 64 * 1024,
+            send_buffer_bytes: 32 * 1024,
             unsent_bytes: 1024 * 1024,
             max_pending_reset_streams: 20,
             max_local_reset_streams: 1_024,
