@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use footman_broker::{Broker, BrokerOptions, Item, Record, StartAt, StopAt, SubscribeOptions};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::new(BrokerOptions::default())?;
     let producer = broker.producer("temperatures")?;
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?;

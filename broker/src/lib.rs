@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+#[cfg(feature = "batches")]
+mod batches;
 mod broker;
 mod budget;
 mod clock;
@@ -34,6 +36,8 @@ mod wait;
 #[cfg(all(test, any(loom, shuttle)))]
 mod tests;
 
+#[cfg(feature = "batches")]
+pub use batches::{BatchConsumer, BatchesReport, ConsumedRecord};
 pub use broker::Broker;
 pub use consumer::Consumer;
 pub use encoding::InvalidReason;

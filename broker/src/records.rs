@@ -218,7 +218,7 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     #[inline]
-    fn new(offset: u64, body: &'a [u8]) -> Self {
+    pub(crate) fn new(offset: u64, body: &'a [u8]) -> Self {
         let Fields {
             timestamp_us,
             key,
