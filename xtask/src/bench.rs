@@ -7,6 +7,8 @@
 #[cfg(feature = "bench")]
 mod batcher;
 mod bench_run;
+#[cfg(feature = "bench")]
+mod broker;
 mod chart;
 mod compare;
 #[cfg(feature = "bench")]
@@ -73,6 +75,8 @@ enum Area {
     Ring,
     /// `footman-batcher` beside channels with hand-written loops, and the crates that batch
     Batcher,
+    /// `footman-broker` beside the bare ring and tokio's broadcast channel
+    Broker,
     /// The gRPC server beside the servers that one writes with tonic
     Grpc,
     /// The server, as its users meet it: `footman produce`, `footman serve`, `footman consume`
@@ -86,7 +90,7 @@ impl Area {
     fn feature(self) -> Option<&'static str> {
         match self {
             Self::Servers => None,
-            Self::Ring | Self::Batcher | Self::Grpc | Self::All => Some("bench"),
+            Self::Ring | Self::Batcher | Self::Broker | Self::Grpc | Self::All => Some("bench"),
         }
     }
 
@@ -143,6 +147,10 @@ fn measure(flags: &Flags) -> Result<Report> {
     #[cfg(feature = "bench")]
     if matches!(flags.area, Area::Batcher | Area::All) {
         batcher::measure(&mut bench)?;
+    }
+    #[cfg(feature = "bench")]
+    if matches!(flags.area, Area::Broker | Area::All) {
+        broker::measure(&mut bench)?;
     }
     if matches!(flags.area, Area::Grpc | Area::Servers | Area::All) {
         command::run(cargo().args(["build", "--release", "--locked", "--package", "footman"]))?;
