@@ -1,18 +1,23 @@
 //! The read side of a `Ring<T>`: a position, and the segment in which it stands.
 
 use core::fmt;
+use core::ptr;
 
 use crate::chain::{Hint, Look, Pinned};
 use crate::error::TryReadError;
 use crate::ring::Ring;
 use crate::slot_block::SlotBlock;
 
+/// A reader that has looked in vain so often keeps no segment any more. Some microseconds of polling: to leave a
+/// segment at once, only to enter it again for the next record, would double what a round trip takes.
+const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
+
 /// A reader of a [`Ring`]: a position and a reference.
 ///
 /// It costs a producer nothing, wherever it stands. It looks at what is published in *runs*: the rest of a segment, or what
 /// there is of it. A run that it has begun is read to its end by reference, also when the ring moves on meanwhile; then the reader
-/// looks again, and is told what it lost if it was lapped. The segment of a run is kept until the reader comes to
-/// the end of what is published, to the next segment, or is [released](Self::release), moved or dropped.
+/// looks again, and is told what it lost if it was lapped. The segment of a run is kept until the reader is idle (it waits, or has
+/// looked a thousand times in vain), comes to the next segment, or is [released](Self::release), moved or dropped.
 ///
 /// After a lap the reader holds the oldest segment, so that a producer at full speed does not lap it again at once.
 pub struct Reader<T: Send + Sync> {
@@ -21,11 +26,20 @@ pub struct Reader<T: Send + Sync> {
     /// The run: sequences up to `end` in the pinned segment, which begins at `base`.
     end: u64,
     base: u64,
+    /// The pinned segment's block, while there is a run.
+    block: *const SlotBlock<T>,
     pin: Option<Pinned<SlotBlock<T>>>,
+    /// Looks that found nothing since the last run.
+    vain: u32,
     hint: Hint<SlotBlock<T>>,
     #[cfg(feature = "std")]
     pub(crate) ticket: Option<crate::wait::Ticket>,
 }
+
+// SAFETY: the block is kept by the pin beside it, and read as `&SlotBlock<T>`, which both bounds allow.
+unsafe impl<T: Send + Sync> Send for Reader<T> {}
+// SAFETY: as above; nothing changes through a shared reader.
+unsafe impl<T: Send + Sync> Sync for Reader<T> {}
 
 impl<T: Send + Sync> Reader<T> {
     pub(crate) fn new(ring: Ring<T>, position: u64) -> Self {
@@ -34,7 +48,9 @@ impl<T: Send + Sync> Reader<T> {
             position,
             end: 0,
             base: 0,
+            block: ptr::null(),
             pin: None,
+            vain: 0,
             hint: Hint::NONE,
             #[cfg(feature = "std")]
             ticket: None,
@@ -75,6 +91,7 @@ impl<T: Send + Sync> Reader<T> {
     /// Keeps no segment any more: for a reader that will not read for a while.
     pub fn release(&mut self) {
         self.end = 0;
+        self.vain = 0;
         self.pin = None;
     }
 
@@ -101,18 +118,25 @@ impl<T: Send + Sync> Reader<T> {
         let left = (self.end - self.position) as usize;
         let records = left.min(max.max(1));
         self.position += records as u64;
-        let block = self.pin.as_ref().expect("a run has a pin").block();
-        // SAFETY: sequences below `end` are published, and in the segment that the pin keeps.
-        Ok(unsafe { block.values(from, from + records) })
+        // SAFETY: there is a run: sequences below `end` are published, and in the block that the pin keeps.
+        Ok(unsafe { (*self.block).values(from, from + records) })
     }
 
     /// Looks at what is published from the position on.
     fn find_run(&mut self) -> Result<(), TryReadError> {
         if let Some(pin) = &self.pin {
             let tail = self.ring.chain.tail();
+            if self.position >= tail && !self.ring.chain.is_closed() {
+                self.vain += 1;
+                if self.vain >= VAIN_LOOKS {
+                    self.release();
+                }
+                return Err(TryReadError::Empty);
+            }
             let end = pin.segment().limit().min(tail);
             if self.position < end && self.position >= self.ring.chain.oldest_at(tail) {
                 self.end = end;
+                self.vain = 0;
                 return Ok(());
             }
             self.release();
@@ -135,6 +159,7 @@ impl<T: Send + Sync> Reader<T> {
 
     fn stand(&mut self, pin: Pinned<SlotBlock<T>>, end: u64) {
         self.base = pin.segment().base();
+        self.block = pin.block();
         self.end = end;
         self.pin = Some(pin);
     }

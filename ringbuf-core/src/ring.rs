@@ -15,7 +15,9 @@ use crate::sync::Arc;
 use crate::wait::WaitList;
 
 /// A segment has at most so many slots: enough that what is done once a segment does not show.
-const MAX_SLOTS: usize = 1024;
+const MAX_SLOTS: usize = 4096;
+/// And takes at most so much memory, beyond the fewest slots.
+const MAX_SEGMENT_BYTES: usize = 128 * 1024;
 const MIN_SLOTS: usize = 8;
 
 /// How a [`Ring`] is made.
@@ -49,9 +51,10 @@ impl RingOptions {
     /// # Errors
     /// A capacity of 0, or more than memory can address.
     pub fn build<T: Send + Sync>(self) -> Result<(Producer<T>, Ring<T>), InvalidOptions> {
-        let slots = (self.capacity / 4)
+        let most = (MAX_SEGMENT_BYTES / size_of::<T>().max(1)).clamp(MIN_SLOTS, MAX_SLOTS);
+        let slots = (self.capacity / 8)
             .next_power_of_two()
-            .clamp(MIN_SLOTS, MAX_SLOTS);
+            .clamp(MIN_SLOTS, most);
         self.build_at(0, slots)
     }
 
@@ -93,7 +96,7 @@ impl RingOptions {
 /// is *lapped*: its next read says exactly which sequences it lost.
 ///
 /// The newest `capacity` records can be read. Older values are dropped later, a segment at a time: at most two
-/// segments (a quarter of the capacity each, up to 1 024 slots) beyond the capacity, and those in which readers stand. They are dropped by the
+/// segments (about an eighth of the capacity each, at most 4 096 slots and 128 KiB, but at least 8 slots) beyond the capacity, and those in which readers stand. They are dropped by the
 /// thread that appends, after it has published, outside of any lock, and by the thread that drops the last handle.
 ///
 /// Cloning is cheap: all clones are the same ring.

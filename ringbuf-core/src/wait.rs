@@ -202,6 +202,9 @@ impl<T: Send + Sync> Reader<T> {
             }
             if turns < SPINS || self.ring().waiters.is_none() {
                 pause(&mut turns);
+                if turns == 100 {
+                    self.release(); // idle from here on
+                }
                 continue;
             }
             let waker =
