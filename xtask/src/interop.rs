@@ -4,8 +4,11 @@
 //! client needs comes by its language's own registry client, pinned, into `target/`; a tool that is not there
 //! is named.
 
+mod buf;
+mod ghz;
 mod go;
 mod grpcurl;
+mod h2spec;
 mod java;
 mod node;
 mod proxy;
@@ -20,18 +23,21 @@ use std::time::Instant;
 /// A name, and what runs that client.
 type Client = (&'static str, fn() -> Result<()>);
 
-const CLIENTS: [Client; 5] = [
+const CLIENTS: [Client; 8] = [
     ("python", python::run),
     ("node", node::run),
     ("go", go::run),
     ("java", java::run),
     ("grpcurl", grpcurl::run),
+    ("buf", buf::run),
+    ("ghz", ghz::run),
+    ("h2spec", h2spec::run),
 ];
 
 /// Runs each language's client; with names, only those.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Flags {
-    /// Clients to run (all without any): python node go java grpcurl
+    /// Clients to run (all without any): python node go java grpcurl buf ghz h2spec
     clients: Vec<String>,
 }
 

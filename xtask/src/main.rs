@@ -15,6 +15,7 @@ mod instructions;
 mod interop;
 mod loom;
 mod models;
+mod peers;
 mod release;
 mod sanitize;
 mod server;
@@ -52,6 +53,8 @@ enum Task {
     Instructions(instructions::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
+    /// Fetch the servers that `bench servers` measures beside ours
+    Peers(peers::Flags),
     /// Measure, in one run: medians, spread, ratios
     Bench(bench::Flags),
     /// What a release needs, and the release
@@ -73,6 +76,7 @@ fn main() -> anyhow::Result<()> {
         Task::Sanitize(flags) => sanitize::run(&flags),
         Task::Instructions(flags) => instructions::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
+        Task::Peers(flags) => peers::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
         Task::Release(flags) => release::run(&flags),
         #[cfg(feature = "bench")]
