@@ -19,6 +19,8 @@ mod pipe;
 mod report;
 #[cfg(feature = "bench")]
 mod ring;
+#[cfg(feature = "bench-servers")]
+mod servers;
 mod table;
 
 use crate::command::{self, cargo, target};
@@ -79,7 +81,8 @@ enum Area {
     Broker,
     /// The gRPC server beside the servers that one writes with tonic
     Grpc,
-    /// The server, as its users meet it: `footman produce`, `footman serve`, `footman consume`
+    /// The server and its clients beside NATS, Kafka and Redis with theirs (`cargo xtask peers` fetches them);
+    /// and as its users meet it: `footman produce`, `footman serve`, `footman consume`
     Servers,
     /// Everything
     All,
@@ -87,18 +90,17 @@ enum Area {
 
 impl Area {
     /// The feature of this crate that brings the peers of the area.
-    fn feature(self) -> Option<&'static str> {
+    fn feature(self) -> &'static str {
         match self {
-            Self::Servers => None,
-            Self::Ring | Self::Batcher | Self::Broker | Self::Grpc | Self::All => Some("bench"),
+            Self::Ring | Self::Batcher | Self::Broker | Self::Grpc => "bench",
+            Self::Servers | Self::All => "bench-servers",
         }
     }
 
     fn is_built(self) -> bool {
-        match self.feature() {
-            None => true,
-            Some("bench") => cfg!(feature = "bench"),
-            Some(_) => cfg!(feature = "bench-servers"),
+        match self {
+            Self::Ring | Self::Batcher | Self::Broker | Self::Grpc => cfg!(feature = "bench"),
+            Self::Servers | Self::All => cfg!(feature = "bench-servers"),
         }
     }
 }
@@ -110,10 +112,8 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     let report = match kept {
         Some(report) => report,
         None => {
-            if let Some(feature) = flags.area.feature()
-                && !flags.area.is_built()
-            {
-                return run_with(feature);
+            if !flags.area.is_built() {
+                return run_with(flags.area.feature());
             }
             measure(flags)?
         }
@@ -160,6 +160,8 @@ fn measure(flags: &Flags) -> Result<Report> {
         grpc::measure(&mut bench)?;
     }
     if matches!(flags.area, Area::Servers | Area::All) {
+        #[cfg(feature = "bench-servers")]
+        servers::measure(&mut bench)?;
         pipe::measure(&mut bench)?;
     }
     bench.show();

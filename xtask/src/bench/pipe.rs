@@ -116,7 +116,7 @@ fn succeed(command: &mut Command) -> Result<()> {
 }
 
 /// User and system time of a process, from Linux's `/proc`, whose clock ticks 100 times a second.
-fn cpu_seconds(pid: u32) -> Option<f64> {
+pub(super) fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
