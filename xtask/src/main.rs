@@ -11,6 +11,7 @@ mod ci;
 mod codegen;
 mod command;
 mod docs;
+mod fuzz;
 mod instructions;
 mod interop;
 mod loom;
@@ -51,6 +52,8 @@ enum Task {
     Sanitize(sanitize::Flags),
     /// Instructions per record, counted by callgrind, against what was blessed
     Instructions(instructions::Flags),
+    /// What peers and users can do, from libFuzzer under AddressSanitizer
+    Fuzz(fuzz::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
     /// Fetch the servers that `bench servers` measures beside ours
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Task::Shuttle(flags) => shuttle::run(&flags),
         Task::Sanitize(flags) => sanitize::run(&flags),
         Task::Instructions(flags) => instructions::run(&flags),
+        Task::Fuzz(flags) => fuzz::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Peers(flags) => peers::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
