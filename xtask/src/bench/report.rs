@@ -92,16 +92,10 @@ impl<'a> Group<'a> {
     pub(crate) fn best_peer(&self) -> Option<&'a Figure> {
         let peers = self.figures.iter().copied();
         let peers = peers.filter(|figure| !figure.is_ours() && !figure.is_limit());
-        peers.reduce(|best, peer| {
-            if peer
-                .times_better_than(best)
-                .is_some_and(|times| times > 1.0)
-            {
-                peer
-            } else {
-                best
-            }
-        })
+        match self.better() {
+            Better::Higher => peers.max_by(|a, b| a.median.total_cmp(&b.median)),
+            Better::Lower => peers.min_by(|a, b| a.median.total_cmp(&b.median)),
+        }
     }
 
     /// How many times better ours is than the best peer.
@@ -257,6 +251,18 @@ pub(super) mod tests {
         assert_eq!(latency.ours().expect("there").contender, "footman");
         assert_eq!(latency.lead(), Some(4.0), "less is better: 160 to 40");
         assert!(!report.groups()[0].figures[3].is_ours());
+        let mut lossy = Report::new();
+        for (contender, lost) in [("footman", 1.0), ("some", 3.0), ("none", 0.0)] {
+            lossy.add("g", contender, ("% lost", Better::Lower), vec![lost]);
+        }
+        let best = lossy.groups()[0]
+            .best_peer()
+            .map(|best| best.contender.clone());
+        assert_eq!(
+            best.as_deref(),
+            Some("none"),
+            "nothing lost is less than something"
+        );
     }
 
     #[test]

@@ -16,8 +16,9 @@ use plotters::{
 const ROW: i32 = 19;
 const GAP: i32 = 12;
 const TOP: i32 = 44;
-/// Where bars begin, and the longest ends.
-const LEFT: i32 = 196;
+/// Pixels of a name's character, at most.
+const CHARACTER: i32 = 7;
+/// Where the longest bar ends.
 const RIGHT: i32 = WIDTH as i32 - 150;
 /// The ratio of largest to smallest from which the scale is logarithmic: where less is better, ours is among
 /// the short ones, and would be hard to see.
@@ -43,6 +44,7 @@ pub(super) fn draw(family: &Family<'_, '_>) -> Result<String> {
         .collect();
     let scale = Scale::new(&figures, family.better);
     let peers = family.peers();
+    let left = scale.left;
     plot(height as u32, |area| {
         let heading = text(16, INK, HPos::Left, FontStyle::Bold);
         area.draw(&Text::new(family.name.clone(), (8, 14), heading))?;
@@ -73,7 +75,7 @@ pub(super) fn draw(family: &Family<'_, '_>) -> Result<String> {
                 let middle = y + ROW / 2;
                 let end = scale.x(figure.median);
                 area.draw(&Rectangle::new(
-                    [(LEFT, middle - 6), (end.max(LEFT + 1), middle + 6)],
+                    [(left, middle - 6), (end.max(left + 1), middle + 6)],
                     color.filled(),
                 ))?;
                 let whisker = ShapeStyle::from(&INK).stroke_width(1);
@@ -90,7 +92,7 @@ pub(super) fn draw(family: &Family<'_, '_>) -> Result<String> {
                 let name = text(12, INK, HPos::Right, weight);
                 area.draw(&Text::new(
                     figure.contender.clone(),
-                    (LEFT - 8, middle),
+                    (left - 8, middle),
                     name,
                 ))?;
                 let value = text(12, INK, HPos::Left, weight);
@@ -102,7 +104,7 @@ pub(super) fn draw(family: &Family<'_, '_>) -> Result<String> {
                 y += ROW;
             }
             area.draw(&PathElement::new(
-                vec![(LEFT, y + GAP / 2), (RIGHT, y + GAP / 2)],
+                vec![(left, y + GAP / 2), (RIGHT, y + GAP / 2)],
                 ShapeStyle::from(&GRID),
             ))?;
             y += GAP;
@@ -123,6 +125,8 @@ fn beside(figure: &Figure, ours: Option<&Figure>) -> String {
 
 /// From figures to pixels.
 struct Scale {
+    /// Where bars begin: beside the longest name.
+    left: i32,
     /// The smallest figure, where the scale is logarithmic.
     smallest: Option<f64>,
     largest: f64,
@@ -139,7 +143,11 @@ impl Scale {
             .map(|figure| figure.min)
             .filter(|min| *min > 0.0);
         let smallest = positive.fold(largest, f64::min);
+        let names = figures
+            .iter()
+            .map(|figure| figure.contender.chars().count() as i32);
         Self {
+            left: (names.max().unwrap_or_default() * CHARACTER + 24).clamp(160, 320),
             smallest: (largest / smallest > wide(better)).then_some(smallest / 2.0),
             largest,
         }
@@ -152,6 +160,6 @@ impl Scale {
             }
             None => value / self.largest,
         };
-        LEFT + (part * f64::from(RIGHT - LEFT)).round() as i32
+        self.left + (part * f64::from(RIGHT - self.left)).round() as i32
     }
 }
