@@ -25,7 +25,8 @@ const FIGURE: &str = "bytes an item: ";
 /// Items in one queue. Several queues are measured together, so that pages that are half used matter less.
 const QUEUED: usize = 100_000;
 const QUEUES: usize = 10;
-/// Calls that wait for their reply.
+/// A call that waits for its reply, boxed as whoever waits for many keeps them.
+type Call = BoxFuture<'static, Result<u64>>;
 const CALLS: usize = 20_000;
 
 pub(super) fn measure(bench: &mut BenchRun) -> Result<()> {
@@ -152,7 +153,6 @@ fn queued_on_tokio() -> Result<f64> {
     Ok(bytes as f64 / (QUEUES * QUEUED) as f64)
 }
 
-/// Calls that are boxed futures, as whoever waits for many keeps them.
 fn submitted(name: &str) -> Result<f64> {
     let runtime = tasks::runtime()?;
     let _guard = runtime.enter();
@@ -162,14 +162,15 @@ fn submitted(name: &str) -> Result<f64> {
         linger: Duration::from_secs(3600),
         ..Shape::of(64, 1)
     };
-    let mut calls: Vec<BoxFuture<'static, Result<u64>>> = Vec::with_capacity(CALLS);
+    // The list of the calls is the caller's: it is there before.
+    let mut calls: Vec<Option<Call>> = (0..CALLS).map(|_| None).collect();
     let before = resident()?;
     match name {
         OURS => {
             let batcher = reply::stuck_ours(shape)?;
-            for item in 0..CALLS as u64 {
+            for (item, call) in (0..).zip(&mut calls) {
                 let ticket = batcher.try_submit(item)?;
-                calls.push(Box::pin(async move { Ok(ticket.await?) }));
+                *call = Some(Box::pin(ticket.map(|reply| Ok(reply?))));
             }
             std::mem::forget(batcher);
         }
@@ -184,7 +185,7 @@ fn submitted(name: &str) -> Result<f64> {
     }
     // Each is asked once, so that it waits.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    for call in &mut calls {
+    for call in calls.iter_mut().flatten() {
         ensure!(
             call.poll_unpin(&mut context).is_pending(),
             "a stuck call has ended"
@@ -196,10 +197,10 @@ fn submitted(name: &str) -> Result<f64> {
     Ok(bytes as f64 / CALLS as f64)
 }
 
-fn add_calls<S: reply::Submit>(calls: &mut Vec<BoxFuture<'static, Result<u64>>>, submit: &S) {
-    for item in 0..CALLS as u64 {
+fn add_calls<S: reply::Submit>(calls: &mut [Option<Call>], submit: &S) {
+    for (item, call) in (0..).zip(calls) {
         let mut submit = submit.clone();
-        calls.push(Box::pin(async move { submit.call(item).await }));
+        *call = Some(Box::pin(async move { submit.call(item).await }));
     }
 }
 

@@ -76,7 +76,12 @@ fn run<S: Submit>(
     let (tally, process) = Tally::new();
     let runtime = tasks::runtime()?;
     let seconds = runtime.block_on(async {
-        let submit = start(Shape::of(64, 1), process)?;
+        // Nobody has to wait for room: all that is in flight fits.
+        let shape = Shape {
+            capacity: IN_FLIGHT * producers as usize,
+            ..Shape::of(64, 1)
+        };
+        let submit = start(shape, process)?;
         let began = Instant::now();
         let producer = |_| tokio::spawn(submit.clone().produce(each));
         let producers: Vec<_> = (0..producers).map(producer).collect();
