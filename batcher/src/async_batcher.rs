@@ -246,6 +246,10 @@ impl<T: Send + 'static, R: Send + 'static> AsyncBatcher<T, R> {
     #[inline]
     pub async fn enqueue(&self, item: T) -> Result<(), Stopped<T>> {
         let placed = self.core.placement.of(&item);
+        let refused = self.core.enqueue_at_once(item, placed);
+        let Err(item) = refused.map_err(|(item, _)| item) else {
+            return Ok(());
+        };
         let mut item = Some(item);
         let done = self
             .with_room(None, |state| insert(state, &mut item, placed))
@@ -332,6 +336,11 @@ impl<T: Send + 'static, R: Send + 'static> AsyncBatcher<T, R> {
     /// [`Stopped`] with the item.
     pub async fn submit(&self, item: T) -> Result<Ticket<R>, Stopped<T>> {
         let placed = self.core.placement.of(&item);
+        let refused = self.core.submit_at_once(item, placed);
+        let item = match refused.map_err(|(item, _)| item) {
+            Ok(ticket) => return Ok(ticket),
+            Err(item) => item,
+        };
         let mut item = Some(item);
         let done = self
             .with_room(None, |state| insert_ticketed(state, &mut item, placed))

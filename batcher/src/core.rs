@@ -23,6 +23,8 @@ pub(crate) use intake::{KeyHash, NoRoom, Placement, Weigher};
 
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
+
 use crate::counters::{Counters, StopReport};
 use crate::crew::{Call, Calls, Crew, Waiters};
 use crate::error::FlushError;
@@ -30,11 +32,9 @@ use crate::queue::{Hand, Mode, Queue, Settled, Take};
 use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, MutexGuard, Ordering, lock, now, wait};
 
 pub(crate) struct Core<T, R> {
-    state: Mutex<State<T, R>>,
-    /// A closed batch waits: lets a spinning worker look without the lock. Only a hint.
-    ready: AtomicBool,
-    /// The queue was found full and has no ample room yet: lets an enqueuer spin. Only a hint.
-    full: AtomicBool,
+    state: CachePadded<Mutex<State<T, R>>>,
+    /// Read by those who spin, so not beside the lock.
+    hints: CachePadded<Hints>,
     /// Idle workers sleep here.
     work: Condvar,
     /// Enqueuers sleep here while the queue is full.
@@ -42,6 +42,14 @@ pub(crate) struct Core<T, R> {
     /// Flushes and stops sleep here.
     done: Condvar,
     pub(crate) placement: Placement<T>,
+}
+
+/// What lets a spinner look without the lock. Every decision is made under it.
+struct Hints {
+    /// A closed batch waits: something for a worker.
+    ready: AtomicBool,
+    /// The queue was found full and has no ample room yet: nothing for an enqueuer.
+    full: AtomicBool,
 }
 
 pub(crate) struct State<T, R> {
@@ -120,16 +128,18 @@ impl<T, R> State<T, R> {
 impl<T, R> Core<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: CachePadded::new(Mutex::new(State {
                 queue,
                 crew: Crew::default(),
                 room_threads: 0,
                 room_tasks: Waiters::default(),
                 done_threads: 0,
                 done_tasks: Waiters::default(),
+            })),
+            hints: CachePadded::new(Hints {
+                ready: AtomicBool::new(false),
+                full: AtomicBool::new(false),
             }),
-            ready: AtomicBool::new(false),
-            full: AtomicBool::new(false),
             work: Condvar::new(),
             room: Condvar::new(),
             done: Condvar::new(),
@@ -172,9 +182,15 @@ impl<T, R> Core<T, R> {
 
     #[inline]
     fn hint(&self, state: &State<T, R>) {
-        // Relaxed: the hints only end a spin; every decision is made under the lock.
-        self.ready.store(state.queue.has_work(), Ordering::Relaxed);
-        self.full.store(state.queue.pressed, Ordering::Relaxed);
+        // Relaxed: the hints only end a spin. A store that changes nothing would still take the
+        // cache line away from who spins.
+        let say = |hint: &AtomicBool, news| {
+            if hint.load(Ordering::Relaxed) != news {
+                hint.store(news, Ordering::Relaxed);
+            }
+        };
+        say(&self.hints.ready, state.queue.has_work());
+        say(&self.hints.full, state.queue.pressed);
     }
 
     // Flushing and stopping
@@ -346,7 +362,7 @@ impl<T, R> Core<T, R> {
                         state.crew.spinning |= spin;
                         self.release_to_all(state, std::mem::take(&mut calls));
                         if spin {
-                            spin_while(|| !self.ready.load(Ordering::Relaxed));
+                            spin_while(|| !self.hints.ready.load(Ordering::Relaxed));
                         }
                         state = self.lock();
                         state.crew.spinning &= !spin;
@@ -374,10 +390,19 @@ impl<T, R> Core<T, R> {
         if until.is_some() {
             state.crew.armed = until;
         }
-        state.crew.idle += 1;
-        let mut state = wait(&self.work, &self.state, state, until);
-        state.crew.idle -= 1;
-        state.crew.called = state.crew.called.saturating_sub(1);
+        let aim = until.map(|until| state.crew.oversleep.aim(until));
+        let mut state = if aim.is_some_and(|aim| aim <= now()) {
+            drop(state);
+            spin_until(until, || self.hints.ready.load(Ordering::Relaxed));
+            self.lock()
+        } else {
+            state.crew.idle += 1;
+            let mut state = wait(&self.work, &self.state, state, aim);
+            state.crew.idle -= 1;
+            state.crew.called = state.crew.called.saturating_sub(1);
+            state.crew.oversleep.woke(aim);
+            state
+        };
         if until.is_some() && state.crew.armed == until {
             state.crew.armed = None;
         }
@@ -398,6 +423,14 @@ impl<T, R> State<T, R> {
             });
         }
         (self.crew.alive == 0).then_some(Err(FlushError::Stopped))
+    }
+}
+
+/// Spins until this moment, or until there is something to do: what is left of a sleep that was cut
+/// short, see [`Oversleep`](crate::oversleep::Oversleep).
+fn spin_until(until: Option<Instant>, ready: impl Fn() -> bool) {
+    while until.is_some_and(|until| now() < until) && !ready() {
+        std::hint::spin_loop();
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::oversleep::Oversleep;
+
 /// The workers, as far as waking them goes.
 #[derive(Default)]
 pub(crate) struct Crew {
@@ -19,6 +21,8 @@ pub(crate) struct Crew {
     pub(crate) spinning: bool,
     /// The earliest moment at which an idle thread wakes up by itself (C4).
     pub(crate) armed: Option<Instant>,
+    /// How much later than asked for idle threads wake up.
+    pub(crate) oversleep: Oversleep,
     /// Workers that are tasks, by number.
     pub(crate) tasks: Vec<Seat>,
 }

@@ -17,10 +17,13 @@ mod error;
 mod failure;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod oversleep;
 mod processor;
 mod queue;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod queue_tests;
+#[cfg(any(not(any(loom, shuttle)), all(test, loom)))]
+mod short_lock;
 #[cfg(all(test, shuttle))]
 mod shuttle_tests;
 #[cfg(any(feature = "ring", feature = "tokio"))]

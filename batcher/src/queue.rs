@@ -102,8 +102,9 @@ pub(crate) struct Queue<T, R> {
     held: usize,
     /// Batches in workers' hands.
     pub(crate) running: usize,
-    /// Empty Vecs to assemble into.
+    /// Empty Vecs to assemble into, and for how many items they have room together.
     spare: Vec<Vec<T>>,
+    spare_items: usize,
     /// How long the last closed batch was: what the next one makes room for.
     typical: usize,
     pub(crate) counters: Counters,
@@ -152,6 +153,7 @@ impl<T, R> Queue<T, R> {
             held: 0,
             running: 0,
             spare: Vec::new(),
+            spare_items: 0,
             typical: 4,
             counters: Counters::default(),
         }
@@ -200,12 +202,12 @@ impl<T, R> Queue<T, R> {
         lane: usize,
         now: impl Fn() -> Instant,
     ) -> (Offered, Ticket<R>) {
-        let mut issued = None;
+        let (mut issued, expected) = (None, self.typical);
         let offered = self.place(item, bytes, lane, now, |slot| {
             let position = slot.open.len();
             issued = Some(
                 slot.tickets
-                    .get_or_insert_with(Tickets::new)
+                    .get_or_insert_with(|| Tickets::new(expected))
                     .issue(position),
             );
         });
@@ -293,6 +295,7 @@ impl<T, R> Queue<T, R> {
         slot.epoch = self.first_epoch + (self.outstanding.len() as u64 - 1);
         if slot.open.capacity() == 0 {
             slot.open = self.spare.pop().unwrap_or_default();
+            self.spare_items -= slot.open.capacity();
             let wanted = self.typical.min(slot.assembly.limits().max_items());
             if slot.open.capacity() == 0 {
                 slot.open.reserve_exact(wanted);

@@ -1,4 +1,4 @@
-//! The locks, the atomics, the threads and the clock: std's, loom's under `cfg(loom)`, or shuttle's under
+//! The locks, the atomics, the threads and the clock: ours and std's, loom's under `cfg(loom)`, or shuttle's under
 //! `cfg(shuttle)`.
 
 #[cfg(loom)]
@@ -19,96 +19,32 @@ pub(crate) use shuttle::{
 };
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::real::{now, wait};
-use std::sync::PoisonError;
-#[cfg(not(any(loom, shuttle)))]
-use std::sync::TryLockError;
+pub(crate) use crate::short_lock::{Mutex, MutexGuard, Signal as Condvar, lock, wait};
 
 #[cfg(any(loom, shuttle))]
 #[allow(unused_imports, reason = "only twins leave gaps")]
 pub(crate) use self::model::gap;
 #[cfg(any(loom, shuttle))]
-pub(crate) use self::model::{now, wait};
-
+pub(crate) use self::model::{lock, now, wait};
 /// Whether a scheduler of models runs this: spinning shows it nothing.
 pub(crate) const MODEL: bool = cfg!(any(loom, shuttle));
 
-/// Locks, poisoned or not: no critical section of this crate runs user code or panics halfway.
 #[cfg(not(any(loom, shuttle)))]
 #[inline]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    match mutex.try_lock() {
-        Ok(guard) => guard,
-        Err(_) => lock_contended(mutex),
-    }
-}
-
-/// Critical sections here are tens of nanoseconds. Going to sleep on one costs a system call for
-/// both sides, so a loser spins, then yields its core, and sleeps last.
-#[cfg(not(any(loom, shuttle)))]
-#[cold]
-fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    let backoff = crossbeam_utils::Backoff::new();
-    loop {
-        match mutex.try_lock() {
-            Ok(guard) => return guard,
-            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) if backoff.is_completed() => {
-                return mutex.lock().unwrap_or_else(PoisonError::into_inner);
-            }
-            Err(TryLockError::WouldBlock) => backoff.snooze(),
-        }
-    }
-}
-
-#[cfg(any(loom, shuttle))]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(not(any(loom, shuttle)))]
-mod real {
-    use std::sync::{Condvar, LockResult, Mutex, MutexGuard, PoisonError};
-    use std::time::{Duration, Instant};
-
-    #[inline]
-    pub(crate) fn now() -> Instant {
-        Instant::now()
-    }
-
-    /// Waits for a notification, at most until `until`. May return early without a reason.
-    pub(crate) fn wait<'a, T>(
-        condvar: &Condvar,
-        _mutex: &'a Mutex<T>,
-        guard: MutexGuard<'a, T>,
-        until: Option<Instant>,
-    ) -> MutexGuard<'a, T> {
-        fn ignore_poison<G>(result: LockResult<G>) -> G {
-            result.unwrap_or_else(PoisonError::into_inner)
-        }
-        match until {
-            None => ignore_poison(condvar.wait(guard)),
-            Some(until) => match until.saturating_duration_since(now()) {
-                Duration::ZERO => guard,
-                left => ignore_poison(condvar.wait_timeout(guard, left)).0,
-            },
-        }
-    }
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// Time stands still while anybody runs, and a wait that has an end always lasts until then: others run meanwhile, for as
 /// long as the scheduler likes.
 #[cfg(any(loom, shuttle))]
 mod model {
-    use super::{Condvar, Mutex, MutexGuard, lock};
+    use super::{Condvar, Mutex, MutexGuard};
     use std::cell::Cell;
     use std::sync::{OnceLock, PoisonError};
     use std::time::{Duration, Instant};
@@ -116,6 +52,10 @@ mod model {
     std::thread_local! {
         /// All threads of a model are one thread of the system.
         static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start() -> Instant {

@@ -26,6 +26,8 @@ struct Completion<R> {
 struct Board<R> {
     /// Grows to the highest position anybody asked for or settled.
     slots: Vec<Slot<R>>,
+    /// How many there will be, as far as one can tell.
+    expected: usize,
     /// Threads asleep on `settled`: nobody is notified when there is none.
     sleepers: usize,
 }
@@ -39,6 +41,9 @@ enum Slot<R> {
 impl<R> Board<R> {
     fn slot(&mut self, position: usize) -> &mut Slot<R> {
         if self.slots.len() <= position {
+            if self.slots.capacity() == 0 {
+                self.slots.reserve_exact(self.expected);
+            }
             self.slots.resize_with(position + 1, || Slot::Waiting(None));
         }
         &mut self.slots[position]
@@ -65,9 +70,11 @@ pub(crate) struct Tickets<R> {
 }
 
 impl<R> Tickets<R> {
-    pub(crate) fn new() -> Self {
+    /// Of a batch that will hold about so many items.
+    pub(crate) fn new(expected: usize) -> Self {
         let board = Board {
             slots: Vec::new(),
+            expected: expected.min(512),
             sleepers: 0,
         };
         let completion = Completion {

@@ -13,6 +13,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Instant;
 
+use crate::oversleep::Oversleep;
 use crate::timer_slack::make_timeouts_exact;
 
 pub(crate) struct Timer {
@@ -56,6 +57,7 @@ impl Timer {
 
     fn run(&self) {
         make_timeouts_exact();
+        let mut oversleep = Oversleep::default();
         let mut alarms = self.lock();
         loop {
             let now = Instant::now();
@@ -76,20 +78,25 @@ impl Timer {
                 alarms = self.lock();
                 continue;
             }
-            let wait = alarms
-                .wakers
-                .first_key_value()
-                .map(|((until, _), _)| *until - now);
-            alarms = match wait {
-                None => self
-                    .nearer
-                    .wait(alarms)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(wait) => {
-                    let result = self.nearer.wait_timeout(alarms, wait);
-                    result.unwrap_or_else(PoisonError::into_inner).0
-                }
+            let first = alarms.wakers.first_key_value();
+            let Some(until) = first.map(|((until, _), _)| *until) else {
+                let woken = self.nearer.wait(alarms);
+                alarms = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
             };
+            let aim = oversleep.aim(until);
+            if aim <= now {
+                // A nearer moment that is set meanwhile is at most that much late.
+                drop(alarms);
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                alarms = self.lock();
+            } else {
+                let woken = self.nearer.wait_timeout(alarms, aim - now);
+                alarms = woken.unwrap_or_else(PoisonError::into_inner).0;
+                oversleep.woke(Some(aim));
+            }
         }
     }
 }

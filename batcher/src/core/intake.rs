@@ -39,6 +39,9 @@ impl<T> Placement<T> {
     }
 }
 
+/// An item that was not taken in, and the lock under which that was found.
+type Refused<'a, T, R> = (T, MutexGuard<'a, State<T, R>>);
+
 /// Why an enqueuer that waited for room goes without.
 pub(crate) enum NoRoom {
     Timeout,
@@ -68,12 +71,16 @@ impl<T, R> State<T, R> {
 }
 
 impl<T, R> Core<T, R> {
+    /// Takes the item in if that can be done at once; else gives it back, still under the lock.
     #[inline]
-    pub(crate) fn try_enqueue(&self, item: T) -> Result<(), TryEnqueueError<T>> {
-        let (bytes, lane) = self.placement.of(&item);
+    pub(crate) fn enqueue_at_once(
+        &self,
+        item: T,
+        (bytes, lane): (usize, usize),
+    ) -> Result<(), Refused<'_, T, R>> {
         let mut state = self.lock();
         if !state.queue.takes_items() {
-            return Err(self.refuse(state, item));
+            return Err((item, state));
         }
         #[cfg(loom_twin = "accept_after_check")]
         {
@@ -87,16 +94,37 @@ impl<T, R> Core<T, R> {
         Ok(())
     }
 
-    pub(crate) fn try_submit(&self, item: T) -> Result<Ticket<R>, TryEnqueueError<T>> {
-        let (bytes, lane) = self.placement.of(&item);
+    #[inline]
+    pub(crate) fn try_enqueue(&self, item: T) -> Result<(), TryEnqueueError<T>> {
+        let placed = self.placement.of(&item);
+        self.enqueue_at_once(item, placed)
+            .map_err(|(item, state)| self.refuse(state, item))
+    }
+
+    /// [`enqueue_at_once`](Self::enqueue_at_once) with a ticket for the item's result.
+    #[inline]
+    pub(crate) fn submit_at_once(
+        &self,
+        item: T,
+        (bytes, lane): (usize, usize),
+    ) -> Result<Ticket<R>, Refused<'_, T, R>> {
         let mut state = self.lock();
         if !state.queue.takes_items() {
-            return Err(self.refuse(state, item));
+            return Err((item, state));
         }
         let (offered, ticket) = state.queue.submit(item, bytes, lane, now);
-        let call = state.call_for(offered, lane);
-        self.release(state, call);
+        if offered.closed || offered.first {
+            let call = state.call_for(offered, lane);
+            self.release(state, call);
+        }
         Ok(ticket)
+    }
+
+    #[inline]
+    pub(crate) fn try_submit(&self, item: T) -> Result<Ticket<R>, TryEnqueueError<T>> {
+        let placed = self.placement.of(&item);
+        self.submit_at_once(item, placed)
+            .map_err(|(item, state)| self.refuse(state, item))
     }
 
     #[cold]
@@ -141,18 +169,14 @@ impl<T, R> Core<T, R> {
 
     #[inline]
     pub(crate) fn enqueue_until(&self, item: T, until: Option<Instant>) -> Result<(), (T, NoRoom)> {
-        let (bytes, lane) = self.placement.of(&item);
-        let mut state = self.lock();
-        if !state.queue.takes_items() {
-            drop(state);
-            return self.enqueue_slowly(item, (bytes, lane), until);
+        let placed = self.placement.of(&item);
+        match self.enqueue_at_once(item, placed) {
+            Ok(()) => Ok(()),
+            Err((item, state)) => {
+                drop(state);
+                self.enqueue_slowly(item, placed, until)
+            }
         }
-        let offered = state.queue.offer(item, bytes, lane, now);
-        if offered.closed || offered.first {
-            let call = state.call_for(offered, lane);
-            self.release(state, call);
-        }
-        Ok(())
     }
 
     #[cold]
@@ -178,6 +202,10 @@ impl<T, R> Core<T, R> {
         until: Option<Instant>,
     ) -> Result<Ticket<R>, (T, NoRoom)> {
         let placed = self.placement.of(&item);
+        let item = match self.submit_at_once(item, placed) {
+            Ok(ticket) => return Ok(ticket),
+            Err((item, _)) => item,
+        };
         let mut item = Some(item);
         self.with_room(until, |state| insert_ticketed(state, &mut item, placed))
             .map_err(|reason| {
@@ -253,7 +281,7 @@ impl<T, R> Core<T, R> {
                 if !spun || !matches!(call, Call::Nobody) {
                     self.release(state, call);
                     if !std::mem::replace(&mut spun, true) {
-                        spin_while(|| self.full.load(Ordering::Relaxed));
+                        spin_while(|| self.hints.full.load(Ordering::Relaxed));
                     }
                     state = self.lock();
                     continue;

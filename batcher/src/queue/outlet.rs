@@ -196,10 +196,8 @@ impl<T, R> Queue<T, R> {
             Settled::Processed(hand) => {
                 self.counters.processed += taken as u64;
                 self.end_batch(hand.epoch);
-                if self.spare.len() < self.lanes.len() + 2 && self.mode == Mode::Running {
-                    debug_assert!(hand.items.is_empty(), "processed items are dropped before");
-                    self.spare.push(hand.items);
-                }
+                debug_assert!(hand.items.is_empty(), "processed items are dropped before");
+                self.keep_spare(hand.items);
             }
             Settled::Failed { hand, handed_over } => {
                 self.counters.failed += taken as u64;
@@ -253,6 +251,20 @@ impl<T, R> Queue<T, R> {
                 self.queued += taken;
                 self.lanes[lane].closed.push_front(Self::shut(hand));
             }
+        }
+    }
+
+    /// Keeps an empty Vec to assemble into: a few in any case, more while they are small.
+    fn keep_spare(&mut self, items: Vec<T>) {
+        const SMALL: usize = 4096;
+        if size_of::<T>() == 0 {
+            return; // such a Vec has room for everything, and is free
+        }
+        let few = self.spare.len() < self.lanes.len() + 2;
+        let small = self.spare_items + items.capacity() <= SMALL && self.spare.len() < SMALL / 8;
+        if self.mode == Mode::Running && items.capacity() > 0 && (few || small) {
+            self.spare_items += items.capacity();
+            self.spare.push(items);
         }
     }
 
@@ -330,6 +342,7 @@ impl<T, R> Queue<T, R> {
         self.queued = 0;
         self.held = 0;
         self.spare.clear();
+        self.spare_items = 0;
         self.counters.returned += returned.items.len() as u64;
         returned
     }
