@@ -83,8 +83,10 @@ impl Redis {
                 };
                 command(&mut pipeline, payload);
             }
-            let mut connection = connection.clone();
-            under_way.push_back(async move { pipeline.exec_async(&mut connection).await });
+            if !pipeline.is_empty() {
+                let mut connection = connection.clone();
+                under_way.push_back(async move { pipeline.exec_async(&mut connection).await });
+            }
             while under_way.len() >= IN_FLIGHT || (last || commands == 1) && !under_way.is_empty() {
                 under_way.next().await.context("one is under way")??;
             }
