@@ -22,6 +22,7 @@ use tonic::Status;
 
 use crate::body::One;
 use crate::proto;
+use crate::tls::ClientTls;
 use crate::wire::Frame;
 use connection::{Connection, Endpoint};
 
@@ -35,6 +36,14 @@ pub use topics::{OffsetInfo, ServerInfo, Subscription, Topic};
 /// How long a unary call may take; the longest that the server lets one wait is 60 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// How a client connects.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// What it trusts and shows where it speaks TLS.
+    pub tls: ClientTls,
+}
+
 /// A server, as its user sees it. Cheap to clone.
 ///
 /// Each producer and each subscriber has a connection of its own, so that one that is slow does not hold up the others; the calls
@@ -47,13 +56,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a server: `HOST:PORT` or `http://HOST:PORT`.
+    /// Connects to a server: `HOST:PORT` or `http://HOST:PORT`, `https://HOST:PORT` with TLS, or `unix:PATH`.
     ///
     /// # Errors
     ///
     /// If it cannot be reached, or does not answer as a Footman server.
     pub async fn connect(server: &str) -> Result<Client, ConnectError> {
-        let client = Client::connect_lazy(server)?;
+        Client::connect_with(server, ClientOptions::default()).await
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Client::connect).
+    pub async fn connect_with(
+        server: &str,
+        options: ClientOptions,
+    ) -> Result<Client, ConnectError> {
+        let client = Client::connect_lazy_with(server, options)?;
         let info: Result<proto::ServerInfoResponse, _> = client
             .unary("/footman.v1.Admin/ServerInfo", &proto::ServerInfoRequest {})
             .await;
@@ -71,15 +92,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the address is not one.
+    /// If the address is not one, or TLS cannot be set up for it.
     pub fn connect_lazy(server: &str) -> Result<Client, ConnectError> {
+        Client::connect_lazy_with(server, ClientOptions::default())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_lazy`](Client::connect_lazy).
+    pub fn connect_lazy_with(server: &str, options: ClientOptions) -> Result<Client, ConnectError> {
         Ok(Client {
-            endpoint: Endpoint::parse(server)?,
+            endpoint: Endpoint::parse(server, &options.tls)?,
             shared: Arc::default(),
         })
     }
 
-    /// Where the server is, as `HOST:PORT`.
+    /// Where the server is: `HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
     #[must_use]
     pub fn server(&self) -> &str {
         self.endpoint.name()

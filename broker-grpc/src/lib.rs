@@ -9,16 +9,23 @@ mod messages;
 pub mod reason;
 #[cfg(feature = "server")]
 mod server;
+mod socket;
+mod tls;
 mod wire;
 
 #[cfg(feature = "client")]
 pub use client::{
-    CallError, Client, ConnectError, ConnectionEvent, ErrorCode, Fetched, OffsetInfo, ProduceError,
-    Producer, ProducerBuilder, ProducerReport, Sent, ServerError, ServerInfo, SubscribeError,
-    Subscriber, SubscriberBuilder, Subscription, Topic,
+    CallError, Client, ClientOptions, ConnectError, ConnectionEvent, ErrorCode, Fetched,
+    OffsetInfo, ProduceError, Producer, ProducerBuilder, ProducerReport, Sent, ServerError,
+    ServerInfo, SubscribeError, Subscriber, SubscriberBuilder, Subscription, Topic,
 };
 #[cfg(feature = "server")]
-pub use server::{Limits, ServeError, Server, ServerOptions};
+pub use server::{Address, InvalidAddress, Limits, ServeError, Server, ServerOptions};
+#[cfg(feature = "client")]
+pub use tls::ClientTls;
+#[cfg(feature = "server")]
+pub use tls::ServerTls;
+pub use tls::TlsError;
 
 /// The protobuf messages and plain tonic stubs of `footman.v1`, generated from `proto/footman/v1/broker.proto`.
 ///

@@ -6,14 +6,17 @@ mod connection;
 mod convert;
 mod fetch;
 mod limits;
+mod listen;
 mod load;
 mod produce;
 mod router;
 mod state;
 mod status;
 mod subscribe;
+mod web;
 mod workers;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +26,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use footman_broker::{Broker, BrokerOptions, InvalidOptions};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
@@ -31,11 +34,16 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 pub use limits::Limits;
+pub use listen::{Address, InvalidAddress};
 
 use calls::Calls;
+use listen::{Accepted, Listeners};
 use router::Router;
 use state::{Place, State};
+use web::Origins;
 use workers::Workers;
+
+use crate::tls::ServerTls;
 
 /// How a [`Server`] is set up.
 ///
@@ -55,6 +63,11 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Threads that serve connections, each connection on one of them; 0: as many as there are cores. Default 0.
     pub workers: usize,
+    /// TLS on every TCP address. Default none: those who can reach the port can read and write every topic.
+    pub tls: Option<ServerTls>,
+    /// The pages that browsers may call from by gRPC-web, as origins (`https://example.org`), or `*` for all. What comes from
+    /// any other is refused. Default none; programs that are no browsers do not say an origin, and need none.
+    pub cors_origins: Vec<String>,
     /// How long calls under way have to end after shutdown begins; then their connections are cut. Default 10 s.
     pub drain_timeout: Duration,
     /// How often an idle subscription that does not say otherwise gets a heartbeat. Default 5 s.
@@ -70,6 +83,8 @@ impl Default for ServerOptions {
             broker: BrokerOptions::default(),
             limits: Limits::default(),
             workers: 0,
+            tls: None,
+            cors_origins: Vec::new(),
             drain_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
             write_stall_timeout: Duration::from_secs(10),
@@ -82,10 +97,15 @@ impl Default for ServerOptions {
 #[non_exhaustive]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Bind(#[source] io::Error),
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The broker's options are out of range.
-    #[error("the broker's options: {0}")]
+    #[error("the broker's options are out of range")]
     InvalidOptions(#[from] InvalidOptions),
     /// A limit is out of range.
     #[error("the limits: {0}")]
@@ -93,6 +113,9 @@ pub enum ServeError {
     /// The threads that serve connections cannot be started.
     #[error("cannot start threads")]
     Workers(#[source] io::Error),
+    /// What is no origin of a page.
+    #[error("{0:?} is no origin of a page: use https://HOST, or * for all")]
+    InvalidOrigin(String),
     /// The descriptors built into the program are damaged: a bug.
     #[error("the descriptors for reflection cannot be read")]
     Descriptors,
@@ -100,15 +123,15 @@ pub enum ServeError {
 
 /// A gRPC server around a broker, bound to its address.
 ///
-/// It speaks gRPC over HTTP/2 with prior knowledge (no TLS): `footman.v1.Broker`, `footman.v1.Admin`,
-/// `grpc.health.v1.Health` and reflection. Connections are taken from [`bind`](Server::bind) on, and answered once
-/// [`serve`](Server::serve) runs. Dropping it closes the address.
+/// It serves `footman.v1.Broker`, `footman.v1.Admin`, `grpc.health.v1.Health` and reflection: gRPC over HTTP/2 with prior
+/// knowledge or agreed on by TLS, and gRPC-web over HTTP/1.1 and HTTP/2, all on the same port. Connections are taken from
+/// [`bind`](Server::bind) on, and answered once [`serve`](Server::serve) runs. Dropping it closes its addresses.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    addr: SocketAddr,
+    listeners: Listeners,
     state: Arc<State>,
     workers: usize,
+    tls: Option<ServerTls>,
     drain_timeout: Duration,
     write_stall_timeout: Duration,
 }
@@ -124,39 +147,82 @@ impl Server {
     ///
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn bind(
-        addr: impl ToSocketAddrs,
+        addr: impl ToSocketAddrs + fmt::Debug,
         options: ServerOptions,
     ) -> Result<Server, ServeError> {
+        let mut server = Server::new(options)?;
+        let failed = |source| ServeError::Bind {
+            address: format!("{addr:?}"),
+            source,
+        };
+        let listener = TcpListener::bind(&addr).await.map_err(failed)?;
+        server.listeners.add_tcp(listener).map_err(failed)?;
+        Ok(server)
+    }
+
+    /// Makes a broker and listens on each of the addresses, TCP or Unix sockets.
+    ///
+    /// The file of a Unix socket that a server before this one left behind is replaced; one that is in use, or is no socket,
+    /// is an error. It is removed when the server no longer listens.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be listened on or there is none, or an option or a limit is out of range.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn bind_all(
+        addresses: &[Address],
+        options: ServerOptions,
+    ) -> Result<Server, ServeError> {
+        if addresses.is_empty() {
+            return Err(ServeError::InvalidLimits(
+                "there must be an address to listen on",
+            ));
+        }
+        let mut server = Server::new(options)?;
+        for address in addresses {
+            server.listeners.add(address).await?;
+        }
+        Ok(server)
+    }
+
+    fn new(options: ServerOptions) -> Result<Server, ServeError> {
         options.limits.check()?;
         if options.heartbeat.is_zero() || options.write_stall_timeout.is_zero() {
             return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
         }
-        let broker = Broker::new(options.broker)?;
-        let listener = TcpListener::bind(addr).await.map_err(ServeError::Bind)?;
-        let addr = listener.local_addr().map_err(ServeError::Bind)?;
         let state = Arc::new(State {
-            broker,
+            broker: Broker::new(options.broker)?,
             calls: Calls::new(),
             limits: options.limits,
+            origins: Origins::new(options.cors_origins)?,
             heartbeat: options.heartbeat,
             started: SystemTime::now(),
             connections: AtomicUsize::new(0),
             subscriptions: AtomicUsize::new(0),
         });
         Ok(Server {
-            listener,
-            addr,
+            listeners: Listeners::default(),
             state,
             workers: options.workers,
+            tls: options.tls,
             drain_timeout: options.drain_timeout,
             write_stall_timeout: options.write_stall_timeout,
         })
     }
 
-    /// The address that it listens on.
+    /// The first TCP address that it listens on, with its real port.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.addr
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses().iter().find_map(Address::tcp)
+    }
+
+    /// The addresses that it listens on, with their real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        self.listeners.addresses()
     }
 
     /// The broker behind it: what is appended here reaches remote subscribers, and the other way round.
@@ -174,7 +240,7 @@ impl Server {
     /// # Errors
     ///
     /// Only before serving; a server that serves goes on whatever its peers do.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let health = HealthReporter::new();
         let router = Router::new(&self.state, health.clone())?;
         let workers = Workers::start(self.workers).map_err(ServeError::Workers)?;
@@ -197,8 +263,8 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _)) => self.take(socket, &router, &draining, (&workers, &mut connections)),
+                accepted = self.listeners.accept() => match accepted {
+                    Ok(socket) => self.take(socket, &router, &draining, (&workers, &mut connections)),
                     Err(error) => {
                         // Out of descriptors, say: the peers that are there go on, the next may find room.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -208,7 +274,7 @@ impl Server {
             }
         }
 
-        drop(self.listener);
+        drop(self.listeners);
         for service in SERVICES {
             health
                 .set_service_status(service, ServingStatus::NotServing)
@@ -238,7 +304,7 @@ impl Server {
 
     fn take(
         &self,
-        socket: TcpStream,
+        socket: Accepted,
         router: &Router,
         draining: &watch::Receiver<bool>,
         (workers, connections): (&Workers, &mut JoinSet<()>),
@@ -250,16 +316,15 @@ impl Server {
             );
             return;
         };
-        // It leaves this runtime for a worker's.
-        let socket = match socket.into_std() {
-            Ok(socket) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "cannot hand a connection over");
-                return;
-            }
-        };
         let state = Arc::clone(&self.state);
-        let connection = connection::serve(socket, state, router.clone(), draining.clone(), place);
+        let connection = connection::serve(
+            socket,
+            self.tls.clone(),
+            state,
+            router.clone(),
+            draining.clone(),
+            place,
+        );
         workers.deal(connections, connection);
     }
 }

@@ -426,6 +426,10 @@ async fn the_client_gives_the_same_reasons() {
         (ErrorCode::NotFound, why::UNKNOWN_TOPIC)
     );
     assert_eq!(
+        error.metadata.get("topic").map(String::as_str),
+        Some("unknown")
+    );
+    assert_eq!(
         producer.enqueue(&BrokerRecord::new("w")).await,
         Err(failure.clone()),
         "the producer is over"

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use footman_broker::{EndReason, Item, Record, StartAt, TopicUpdate};
 use footman_broker_grpc::{Client, ConnectionEvent, ProduceError, ServerOptions};
-use harness::{Proxy, Running, next, records};
+use harness::{PATIENCE, Proxy, Running, next, records};
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,5 +241,64 @@ async fn a_full_buffer_makes_the_producer_wait_and_loses_nothing() {
     let report = producer.close().await.unwrap();
     assert_eq!((report.acknowledged, report.failed), (500, 0));
     assert_eq!(server.broker.topic("t").unwrap().end_offset, 500);
+    server.stop().await;
+}
+
+/// A topic that was deleted can come back: until it does, a subscriber that has lost its connection waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_topic_is_waited_for_over_a_broken_connection() {
+    let mut options = ServerOptions::default();
+    options.broker.auto_create = false;
+    let server = Running::start(options).await;
+    let proxy = Proxy::start(server.addr).await;
+    let client = Client::connect(&proxy.addr.to_string()).await.unwrap();
+    client
+        .create_topic("t", TopicUpdate::default())
+        .await
+        .unwrap();
+    let (refused, mut refusals) = tokio::sync::watch::channel(());
+    let mut subscriber = client
+        .subscriber()
+        .topic("t", StartAt::Earliest)
+        .on_connection_change(move |event| {
+            if matches!(event, ConnectionEvent::Lost { message, .. } if message.contains("\"t\"")) {
+                refused.send_replace(());
+            }
+        })
+        .build()
+        .await
+        .unwrap();
+    client
+        .producer("t")
+        .build()
+        .send(&Record::new("a"))
+        .await
+        .unwrap();
+    assert_eq!(records(&mut subscriber, 1).await[0].0, 0);
+    client.delete_topic("t").await.unwrap();
+    assert!(
+        matches!(next(&mut subscriber).await, Item::End(end) if end.reason == EndReason::Deleted)
+    );
+    proxy.cut();
+    let waiting = tokio::spawn(async move { (next(&mut subscriber).await, subscriber) });
+    timeout(PATIENCE, refusals.changed())
+        .await
+        .expect("it comes back, and the topic is not there")
+        .unwrap();
+    // Straight to the server: the client's own connection was cut too.
+    let direct = server.client().await;
+    direct
+        .create_topic("t", TopicUpdate::default())
+        .await
+        .unwrap();
+    let (item, mut subscriber) = waiting.await.unwrap();
+    assert!(matches!(item, Item::Reset(reset) if reset.next_offset == 0));
+    direct
+        .producer("t")
+        .build()
+        .send(&Record::new("b"))
+        .await
+        .unwrap();
+    assert_eq!(records(&mut subscriber, 1).await[0].1.value, "b");
     server.stop().await;
 }

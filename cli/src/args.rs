@@ -1,10 +1,10 @@
 //! The command line: every command, option and help text, and nothing that acts on them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use footman_broker_grpc::Address;
 
 use crate::input::{Framing, parse_delimiter};
 use crate::output::{Field, Format};
@@ -38,12 +38,37 @@ Try it:
 #[derive(Debug, Parser)]
 #[command(name = "footman", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// The server to talk to
-    #[arg(long, value_name = "ADDR", env = "FOOTMAN_SERVER", default_value = DEFAULT_ADDRESS, global = true)]
-    #[arg(help_heading = "Global options")]
-    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The server to talk to, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct ServerArgs {
+    /// The server to talk to: HOST:PORT, https://HOST:PORT or unix:PATH
+    #[arg(long = "server", value_name = "ADDR", env = "FOOTMAN_SERVER", hide_env_values = true, default_value = DEFAULT_ADDRESS, global = true)]
+    pub(crate) address: String,
+    /// Trust servers that show a certificate signed by one of FILE (PEM), instead of those that the system trusts
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_CA",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) ca: Option<PathBuf>,
+    /// Show the certificate in FILE (PEM, with its key) to servers that ask for one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_IDENTITY",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) identity: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,21 +130,62 @@ Examples:
   footman serve
   footman serve --listen 0.0.0.0:7420 --memory 4GiB
   footman serve --records 1M --age 10m --no-auto-create
+  footman serve --listen 127.0.0.1:7420 --listen unix:/run/footman.sock
+  footman serve --listen 0.0.0.0:7420 --tls-cert server.pem --tls-key server.key
+  footman serve --cors-origin https://example.org
   footman serve --print-config > footman.toml
   footman serve --config footman.toml
 
-When it serves it says `listening on ADDR` on stderr. Ctrl-C or SIGTERM drains:
+When it serves it says `listening on ADDR` on stderr, a line for each. Without TLS,
+those who can reach the port can read and write every topic. Who may connect to a
+Unix socket is decided by the permissions of its folder and by the umask; what a
+killed server left there is replaced. Browsers are refused unless their page's
+origin is named, other programs that speak gRPC-web are not. Ctrl-C or SIGTERM drains:
 subscribers are told where to go on, then it exits with 0; a second signal exits
 at once.")]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7420]
+    /// Where to listen: IP:PORT (port 0 takes a free one) or unix:PATH; may be repeated [default: 127.0.0.1:7420]
     #[arg(
         long,
         value_name = "ADDR",
         env = "FOOTMAN_LISTEN",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) listen: Vec<Address>,
+    /// Speak TLS on TCP with this certificate, those that lead to its root after it (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_TLS_CERT",
         hide_env_values = true
     )]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_TLS_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Let in only clients that show a certificate signed by one of these (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FOOTMAN_TLS_CLIENT_CA",
+        hide_env_values = true
+    )]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Let pages from this origin (https://HOST, or * for all) call by gRPC-web; may be repeated
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "FOOTMAN_CORS_ORIGIN",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) cors_origin: Vec<String>,
     /// A TOML file with settings; options and the environment come before it
     #[arg(
         long,
@@ -578,7 +644,7 @@ mod tests {
             "consume t --server h:1",
             "topics list --server h:1",
         ] {
-            assert_eq!(parse(line).unwrap().server, "h:1");
+            assert_eq!(parse(line).unwrap().server.address, "h:1");
         }
     }
 

@@ -3,15 +3,15 @@
 
 use std::fmt;
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use footman_broker_grpc::ServerOptions;
+use footman_broker_grpc::{Address, ServerOptions, ServerTls};
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::args::{DEFAULT_ADDRESS, ServeArgs};
+use crate::connection::read as read_pem;
 use crate::quantity::{
     AgeLimit, format_bytes_limit, format_duration, parse_age_limit, parse_bytes, parse_bytes_limit,
     parse_count, parse_count_limit, parse_duration,
@@ -20,8 +20,33 @@ use crate::quantity::{
 /// What a server is started with.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) server: ServerOptions,
+    pub(crate) listen: Vec<Address>,
+    tls: TlsFiles,
+    server: ServerOptions,
+}
+
+/// Where certificates and keys are.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct TlsFiles {
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    fn load(&self) -> Result<Option<ServerTls>> {
+        let (cert, key) = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => (read_pem(cert)?, read_pem(key)?),
+            (None, None) if self.client_ca.is_none() => return Ok(None),
+            _ => bail!("TLS needs both a certificate (--tls-cert) and its key (--tls-key)"),
+        };
+        let tls = match &self.client_ca {
+            None => ServerTls::from_pem(&cert, &key),
+            Some(path) => ServerTls::from_pem_with_client_ca(&cert, &key, &read_pem(path)?),
+        };
+        Ok(Some(tls.context("TLS cannot be set up")?))
+    }
 }
 
 impl Settings {
@@ -33,11 +58,19 @@ impl Settings {
             }
             None => File::default(),
         };
-        let listen = match args.listen.or(file.listen) {
-            Some(listen) => listen,
-            None => DEFAULT_ADDRESS
-                .parse()
-                .context("the default is an address")?,
+        let listen = match file.listen {
+            _ if !args.listen.is_empty() => args.listen.clone(),
+            Some(listen) if !listen.is_empty() => listen,
+            _ => vec![
+                DEFAULT_ADDRESS
+                    .parse()
+                    .context("the default is an address")?,
+            ],
+        };
+        let tls = TlsFiles {
+            cert: args.tls_cert.clone().or(file.tls.cert),
+            key: args.tls_key.clone().or(file.tls.key),
+            client_ca: args.tls_client_ca.clone().or(file.tls.client_ca),
         };
         let mut server = ServerOptions::default();
         let broker = &mut server.broker;
@@ -70,7 +103,22 @@ impl Settings {
             .drain_timeout
             .or(file.drain_timeout)
             .unwrap_or(server.drain_timeout);
-        Ok(Settings { listen, server })
+        server.cors_origins = match &args.cors_origin[..] {
+            [] => file.cors_origin,
+            given => given.to_vec(),
+        };
+        Ok(Settings {
+            listen,
+            tls,
+            server,
+        })
+    }
+
+    /// The server's options, with what is in the files that are named.
+    pub(crate) fn server(&self) -> Result<ServerOptions> {
+        let mut options = self.server.clone();
+        options.tls = self.tls.load()?;
+        Ok(options)
     }
 }
 
@@ -96,7 +144,8 @@ impl fmt::Display for Settings {
         let age = topics
             .max_age
             .map_or_else(|| "unlimited".to_owned(), format_duration);
-        writeln!(f, "listen = \"{}\"", self.listen)?;
+        writeln!(f, "listen = {}", list(&self.listen))?;
+        writeln!(f, "cors-origin = {}", list(&self.server.cors_origins))?;
         writeln!(f, "auto-create = {}", broker.auto_create)?;
         writeln!(f, "max-topics = {}", broker.max_topics)?;
         writeln!(f, "memory = \"{}\"", exact_bytes(broker.max_memory_bytes))?;
@@ -105,6 +154,20 @@ impl fmt::Display for Settings {
             "drain-timeout = \"{}\"",
             format_duration(self.server.drain_timeout)
         )?;
+        let tls = [
+            ("cert", &self.tls.cert),
+            ("key", &self.tls.key),
+            ("client-ca", &self.tls.client_ca),
+        ];
+        writeln!(
+            f,
+            "\n# Files in PEM; without a certificate there is no TLS.\n[tls]"
+        )?;
+        for (name, path) in tls {
+            if let Some(path) = path {
+                writeln!(f, "{name} = {}", text(path.display()))?;
+            }
+        }
         writeln!(
             f,
             "\n# The limits of topics that do not say otherwise.\n[topics]"
@@ -120,6 +183,16 @@ impl fmt::Display for Settings {
     }
 }
 
+/// A text as the file has it.
+fn text(it: impl fmt::Display) -> String {
+    toml::Value::String(it.to_string()).to_string()
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    let items: Vec<String> = items.iter().map(text).collect();
+    format!("[{}]", items.join(", "))
+}
+
 /// Bytes for people where that says all, else their number.
 fn exact_bytes(bytes: u64) -> String {
     let text = format_bytes_limit(bytes);
@@ -133,7 +206,10 @@ fn exact_bytes(bytes: u64) -> String {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
-    listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "addresses")]
+    listen: Option<Vec<Address>>,
+    cors_origin: Vec<String>,
+    tls: TlsFiles,
     auto_create: Option<bool>,
     #[serde(deserialize_with = "count")]
     max_topics: Option<u64>,
@@ -190,6 +266,23 @@ fn amount<'de, D: Deserializer<'de>, T>(
     parse(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// One address, or several.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Addresses {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Address>>, D::Error> {
+    let given = match Addresses::deserialize(from)? {
+        Addresses::One(address) => vec![address],
+        Addresses::Several(addresses) => addresses,
+    };
+    let addresses: Result<Vec<Address>, _> = given.iter().map(|it| it.parse()).collect();
+    addresses.map(Some).map_err(D::Error::custom)
+}
+
 fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     amount(from, parse_count)
 }
@@ -238,7 +331,8 @@ mod tests {
     #[test]
     fn what_is_printed_is_read_back_the_same() {
         let options = "--records 5k --bytes 1000001 --age 90m --max-record 2KiB --memory 3GiB --no-auto-create \
-                       --max-topics 7 --drain-timeout 1500ms --listen 127.0.0.1:0";
+                       --max-topics 7 --drain-timeout 1500ms --listen 127.0.0.1:0 --listen unix:/a\"b \
+                       --tls-cert c.pem --tls-key k.pem --cors-origin https://a.example";
         for options in ["", options, "--records unlimited --bytes unlimited"] {
             let printed = resolve("", options).unwrap().to_string();
             assert_eq!(resolve(&printed, "").unwrap().to_string(), printed);
@@ -256,7 +350,7 @@ mod tests {
         assert_eq!(broker.max_memory_bytes, 2 << 30);
         assert_eq!(broker.topic_defaults.max_records, 5);
         assert_eq!(broker.topic_defaults.max_bytes, 1 << 20);
-        assert_eq!(settings.listen.to_string(), DEFAULT_ADDRESS);
+        assert_eq!(settings.listen, [DEFAULT_ADDRESS.parse().unwrap()]);
         assert!(broker.auto_create);
     }
 
@@ -269,7 +363,9 @@ mod tests {
                 "line 2: \"2 apples\"",
             ),
             ("[topics]\nrecords = 0", "at least 1"),
-            ("listen = \"here\"", "line 1"),
+            ("listen = \"here\"", "unix:PATH"),
+            ("listen = [\"127.0.0.1:1\", \"here\"]", "line 1"),
+            ("[tls]\ncrt = \"a\"", "crt"),
             ("[topics]\nmax-record = \"9GiB\"", "3MiB"),
         ] {
             let error = format!("{:#}", resolve(file, "").unwrap_err());

@@ -1,10 +1,38 @@
-//! What happens to a connection, said once on stderr: that it is lost, and that it is back.
+//! The connection to a server: how it is made, and what happens to it, said once on stderr.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use footman_broker_grpc::ConnectionEvent;
+use anyhow::{Context, Result};
+use footman_broker_grpc::{Client, ClientOptions, ConnectionEvent};
 
+use crate::args::ServerArgs;
 use crate::notice::notice;
+
+/// Connects to the server that is asked for, in the way that is asked for.
+pub(crate) async fn connect(server: &ServerArgs) -> Result<Client> {
+    let mut options = ClientOptions::default();
+    if let Some(path) = &server.ca {
+        options.tls = options
+            .tls
+            .with_ca_pem(&read(path)?)
+            .with_context(|| format!("--ca {}", path.display()))?;
+    }
+    if let Some(path) = &server.identity {
+        let pem = read(path)?;
+        options.tls = options
+            .tls
+            .with_identity_pem(&pem, &pem)
+            .with_context(|| format!("--identity {}", path.display()))?;
+    }
+    Ok(Client::connect_with(&server.address, options).await?)
+}
+
+/// What is in a file of certificates or keys.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
 
 /// A listener that says what happens to the connection to `server`, unless it is to be `quiet`. Of attempts
 /// that fail it says the first.

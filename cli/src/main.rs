@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Outcome> {
-    let server = cli.server.as_str();
+    let server = &cli.server;
     match cli.command {
         Command::Serve(args) => block_on(commands::serve::run(args)),
         Command::Produce(args) => block_on(commands::produce::run(server, args)),

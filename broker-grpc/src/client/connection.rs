@@ -1,18 +1,26 @@
 //! One HTTP/2 connection to a server, and calls on it, as bytes.
 
+use std::fmt;
 use std::future::Future;
+use std::io;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
@@ -20,6 +28,8 @@ use crate::body::{MessageBody, Source};
 use crate::client::error::{ConnectError, cause};
 use crate::cork::{CorkedConnection, Uncork, cork};
 use crate::messages::Messages;
+use crate::socket::Socket;
+use crate::tls::ClientTls;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,28 +40,103 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A server's address.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
+    /// As people write it.
+    name: Arc<str>,
+    target: Target,
+    /// What requests say that they are for.
     authority: Authority,
 }
 
+#[derive(Clone)]
+enum Target {
+    Tcp,
+    Tls(TlsConnector, ServerName<'static>),
+    #[cfg(unix)]
+    Unix(Arc<Path>),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Tcp => f.write_str("Tcp"),
+            Target::Tls(_, name) => f.debug_tuple("Tls").field(name).finish(),
+            #[cfg(unix)]
+            Target::Unix(path) => f.debug_tuple("Unix").field(path).finish(),
+        }
+    }
+}
+
 impl Endpoint {
-    /// From `HOST:PORT` or `http://HOST:PORT`.
-    pub(crate) fn parse(server: &str) -> Result<Self, ConnectError> {
+    /// From `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
+    pub(crate) fn parse(server: &str, tls: &ClientTls) -> Result<Self, ConnectError> {
         let invalid = || ConnectError::InvalidAddress {
             server: server.to_owned(),
         };
-        let bare = server
-            .strip_prefix("http://")
+        if let Some(path) = server.strip_prefix("unix:") {
+            return Endpoint::unix(server, path).ok_or_else(invalid);
+        }
+        let secure = server.strip_prefix("https://");
+        let bare = secure
+            .or_else(|| server.strip_prefix("http://"))
             .unwrap_or(server)
             .trim_end_matches('/');
         let authority: Authority = bare.parse().map_err(|_| invalid())?;
-        if authority.port_u16().is_none() || authority.host().is_empty() {
+        let host = authority.host();
+        if authority.port_u16().is_none() || host.is_empty() {
             return Err(invalid());
         }
-        Ok(Endpoint { authority })
+        if secure.is_none() {
+            return Ok(Endpoint {
+                name: authority.as_str().into(),
+                target: Target::Tcp,
+                authority,
+            });
+        }
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
+        let connector = tls.connector().map_err(|source| ConnectError::Tls {
+            server: server.to_owned(),
+            source,
+        })?;
+        Ok(Endpoint {
+            name: format!("https://{authority}").into(),
+            target: Target::Tls(connector, name),
+            authority,
+        })
+    }
+
+    #[cfg(unix)]
+    fn unix(server: &str, path: &str) -> Option<Self> {
+        (!path.is_empty()).then(|| Endpoint {
+            name: server.into(),
+            target: Target::Unix(Path::new(path).into()),
+            authority: Authority::from_static("localhost"),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn unix(_server: &str, _path: &str) -> Option<Self> {
+        None
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.authority.as_str()
+        &self.name
+    }
+
+    async fn open(&self) -> io::Result<Socket> {
+        #[cfg(unix)]
+        if let Target::Unix(path) = &self.target {
+            return UnixStream::connect(path).await.map(Socket::Unix);
+        }
+        let socket = TcpStream::connect(self.authority.as_str()).await?;
+        socket.set_nodelay(true)?;
+        match &self.target {
+            Target::Tls(connector, name) => {
+                let socket = connector.connect(name.clone(), socket).await?;
+                Ok(Socket::Tls(Box::new(socket.into())))
+            }
+            _ => Ok(Socket::Tcp(socket)),
+        }
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
@@ -59,12 +144,9 @@ impl Endpoint {
             server: self.name().to_owned(),
             message,
         };
-        let socket = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.name()))
+        let socket = timeout(CONNECT_TIMEOUT, self.open())
             .await
             .map_err(|_| unreachable(format!("no answer within {CONNECT_TIMEOUT:?}")))?
-            .map_err(|error| unreachable(error.to_string()))?;
-        socket
-            .set_nodelay(true)
             .map_err(|error| unreachable(error.to_string()))?;
         let (io, uncork) = cork(socket, Vec::new());
         let executor = Spawner {
@@ -88,6 +170,10 @@ impl Endpoint {
         let requests = tokio::spawn(connection);
         Ok(Connection {
             authority: self.authority.clone(),
+            scheme: match self.target {
+                Target::Tls(..) => Scheme::HTTPS,
+                _ => Scheme::HTTP,
+            },
             sender,
             tasks: [Some(requests.abort_handle()), executor.task.get().cloned()],
         })
@@ -97,7 +183,7 @@ impl Endpoint {
 /// Spawns hyper's tasks. The first, made in the handshake before there can be a call, drives the connection: the cork is its.
 #[derive(Debug, Clone)]
 struct Spawner {
-    uncork: Arc<Mutex<Option<Uncork<TcpStream>>>>,
+    uncork: Arc<Mutex<Option<Uncork<Socket>>>>,
     task: Arc<OnceLock<AbortHandle>>,
 }
 
@@ -126,6 +212,7 @@ where
 #[derive(Debug)]
 pub(crate) struct Connection {
     authority: Authority,
+    scheme: Scheme,
     sender: SendRequest<Body>,
     tasks: [Option<AbortHandle>; 2],
 }
@@ -150,7 +237,7 @@ impl Connection {
         source: impl Source,
     ) -> Result<Messages<Incoming>, Status> {
         let uri = Uri::builder()
-            .scheme("http")
+            .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(path)
             .build()

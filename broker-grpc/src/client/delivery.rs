@@ -165,7 +165,7 @@ fn take(outbox: &Outbox, answer: proto::ProduceResponse) -> Result<(), Broken> {
         }
         // What was sent after it is refused too (a gap), so all is sent again, in order, on a new stream.
         Some(produce_response::Result::Error(error)) => {
-            refused(outbox, ServerError::of_request(error))
+            refused(outbox, ServerError::of_request(error, outbox.topic()))
         }
         None => Err(nonsense()),
     }

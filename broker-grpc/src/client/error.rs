@@ -9,6 +9,7 @@ use tonic_types::StatusExt as _;
 
 use crate::proto;
 use crate::reason;
+use crate::tls::TlsError;
 
 /// The kind of an error, as gRPC has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,18 +106,19 @@ impl ServerError {
         }
     }
 
-    pub(crate) fn of_request(error: proto::ProduceError) -> Self {
+    pub(crate) fn of_request(error: proto::ProduceError, topic: &str) -> Self {
         let millis = u64::from(error.retry_after_ms);
-        let records = error
+        let index = error
             .records
             .first()
             .map(|record| ("index".to_owned(), record.index.to_string()));
+        let topic = ("topic".to_owned(), topic.to_owned());
         ServerError {
             code: Code::from_i32(error.code).into(),
             reason: error.reason,
             message: error.message,
             retry_after: (millis > 0).then(|| Duration::from_millis(millis)),
-            metadata: records.into_iter().collect(),
+            metadata: index.into_iter().chain([topic]).collect(),
         }
     }
 
@@ -151,10 +153,20 @@ impl ServerError {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address cannot be understood.
-    #[error("{server:?} is not the address of a server: use HOST:PORT")]
+    #[error(
+        "{server:?} is not the address of a server: use HOST:PORT, https://HOST:PORT or unix:PATH"
+    )]
     InvalidAddress {
         /// As it was given.
         server: String,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot speak TLS to {server}")]
+    Tls {
+        /// Where it was to be spoken.
+        server: String,
+        /// Why not.
+        source: TlsError,
     },
     /// Nobody answers there.
     #[error("cannot connect to {server}: {message}")]

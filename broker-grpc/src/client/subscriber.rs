@@ -17,6 +17,7 @@ use crate::client::error::{ServerError, SubscribeError};
 use crate::client::event::{ConnectionEvent, Events};
 use crate::messages::Messages;
 use crate::proto::{self, subscribe_response, topic_start};
+use crate::reason;
 use crate::wire::{Frame, read_batch};
 
 /// Sets up a [`Subscriber`]; made by [`Client::subscriber`](crate::Client::subscriber).
@@ -56,6 +57,7 @@ impl SubscriberBuilder {
             start,
             stop,
             place: None,
+            is_deleted: false,
             is_over: false,
         });
         self
@@ -158,6 +160,8 @@ struct Followed {
     stop: StopAt,
     /// The epoch and the first offset not yet given to the caller, once known.
     place: Option<(Epoch, u64)>,
+    /// It was deleted, and may come back under its name.
+    is_deleted: bool,
     is_over: bool,
 }
 
@@ -173,7 +177,8 @@ struct Session {
 ///
 /// When the connection breaks, the server shuts down or falls silent, it connects again, with growing pauses and for as long
 /// as it takes, and goes on where it stopped: no record is given twice or left out without an
-/// [`Item::Lost`]. A server that was restarted shows as [`Item::Reset`].
+/// [`Item::Lost`]. A server that was restarted shows as [`Item::Reset`], as does a topic that was deleted and created again; until
+/// it is, a connection that breaks stays away.
 ///
 /// What is received and not yet asked for stays in the connection's windows, 8 MiB at most; a subscriber that is not polled is
 /// lapped or ended by the server, resumes when it is polled again, and is told what it lost.
@@ -238,7 +243,12 @@ impl Subscriber {
     /// Gives up the session; an error that trying again cannot help is the caller's.
     fn lost(&mut self, error: ServerError) -> Result<(), SubscribeError> {
         self.session = None;
-        if !error.is_retryable() {
+        let awaits_return = error.reason == reason::UNKNOWN_TOPIC
+            && error.metadata.get("topic").is_some_and(|gone| {
+                let mut topics = self.topics.iter();
+                topics.any(|topic| topic.is_deleted && *topic.name == **gone)
+            });
+        if !error.is_retryable() && !awaits_return {
             return Err(error.into());
         }
         self.retry(error.to_string(), error.retry_after);
@@ -378,13 +388,12 @@ impl Followed {
             return Err(ServerError::protocol(message));
         }
         self.place = Some(next);
-        self.is_over = matches!(
-            item,
-            Item::End(End {
-                reason: EndReason::Stopped,
-                ..
-            })
-        );
+        let ended = match item {
+            Item::End(end) => Some(end.reason),
+            _ => None,
+        };
+        self.is_deleted = ended == Some(EndReason::Deleted);
+        self.is_over = ended == Some(EndReason::Stopped);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The calls under way: counted, woken when the server drains, and ended when their peer does not read.
 //!
-//! Every HTTP/2 stream is one task, made by [`CallExecutor`]. A call that lives long (a subscription, a produce stream, a
+//! Every HTTP/2 stream is one task, made by [`CallExecutor`]; a connection of HTTP/1.1 is one too. A call that lives long (a subscription, a produce stream, a
 //! long poll) enrols itself, so that draining wakes it and the watchdog sees it. The watchdog's rule: a body that was
 //! asked for a frame, gave one, and has not been asked again for the write-stall time belongs to a peer that does not
 //! read. After one such time it is told to let go of what it holds; after two its stream is reset.
@@ -133,6 +133,7 @@ pub(crate) struct Call {
     waker: Mutex<Option<Waker>>,
     /// When the body gave a frame for which it has not been polled again yet; 0: it is not waiting for its peer.
     blocked_since_us: AtomicU64,
+    is_enrolled: AtomicBool,
     /// Raised to make the task drop its stream.
     reset: AtomicBool,
     holds: Mutex<Option<Arc<dyn LetGo>>>,
@@ -152,12 +153,23 @@ impl Call {
         CALL.try_with(Arc::clone).ok()
     }
 
-    /// Puts the call under the eyes of drain and watchdog until its task ends.
+    /// Puts the call under the eyes of drain and watchdog until its response or its task ends.
     pub(crate) fn enrol(self: &Arc<Call>, holds: Option<Arc<dyn LetGo>>) {
         *self.holds.lock().unwrap_or_else(PoisonError::into_inner) = holds;
         self.calls.enrolled().insert(self.id, Arc::clone(self));
+        self.is_enrolled.store(true, Ordering::Relaxed);
         if self.calls.is_draining() {
             self.wake();
+        }
+    }
+
+    /// The response is over, or nobody is there to take it.
+    fn leave(&self) {
+        self.blocked_since_us.store(0, Ordering::Relaxed);
+        if self.is_enrolled.swap(false, Ordering::Relaxed) {
+            *self.holds.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.calls.enrolled().remove(&self.id);
+            self.calls.left.notify_waiters();
         }
     }
 
@@ -207,6 +219,14 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S> Drop for Watched<S> {
+    fn drop(&mut self) {
+        if let Some(call) = &self.call {
+            call.leave();
+        }
+    }
+}
+
 impl<S: Source> Source for Watched<S> {
     const HAS_TRAILERS: bool = S::HAS_TRAILERS;
 
@@ -240,21 +260,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let calls = Arc::clone(&self.0);
-        calls.live.fetch_add(1, Ordering::Relaxed);
-        let call = Arc::new(Call {
-            id: calls.next_id.fetch_add(1, Ordering::Relaxed),
-            calls,
-            waker: Mutex::default(),
-            blocked_since_us: AtomicU64::new(0),
-            reset: AtomicBool::new(false),
-            holds: Mutex::default(),
-        });
-        let mut task = CallTask {
-            call,
-            stream: Box::pin(stream),
-            woken_by: false,
-        };
+        let mut task = CallTask::new(Arc::clone(&self.0), stream);
         if task
             .poll_stream(&mut Context::from_waker(Waker::noop()))
             .is_pending()
@@ -265,11 +271,32 @@ where
     }
 }
 
-struct CallTask<F> {
+/// A stream of HTTP/2, or a connection of HTTP/1.1, as the one call that it is at a time.
+pub(crate) struct CallTask<F> {
     call: Arc<Call>,
     stream: Pin<Box<F>>,
     /// Whether the call knows this task's waker; a task's waker never changes.
     woken_by: bool,
+}
+
+impl<F> CallTask<F> {
+    pub(crate) fn new(calls: Arc<Calls>, stream: F) -> Self {
+        calls.live.fetch_add(1, Ordering::Relaxed);
+        let call = Arc::new(Call {
+            id: calls.next_id.fetch_add(1, Ordering::Relaxed),
+            calls,
+            waker: Mutex::default(),
+            blocked_since_us: AtomicU64::new(0),
+            reset: AtomicBool::new(false),
+            is_enrolled: AtomicBool::new(false),
+            holds: Mutex::default(),
+        });
+        CallTask {
+            call,
+            stream: Box::pin(stream),
+            woken_by: false,
+        }
+    }
 }
 
 impl<F: Future<Output = ()>> CallTask<F> {
@@ -308,9 +335,6 @@ impl<F> Drop for CallTask<F> {
             .waker
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
-        let enrolled = calls.enrolled().remove(&self.call.id);
-        if enrolled.is_some() {
-            calls.left.notify_waiters();
-        }
+        self.call.leave();
     }
 }

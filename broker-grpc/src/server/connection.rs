@@ -1,21 +1,24 @@
-//! One connection: the peer's first words under a deadline, then HTTP/2 until either side has enough.
+//! One connection: TLS and the peer's first words under a deadline, then HTTP until either side has enough.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::{io, net};
 
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::cork::{CorkedConnection, cork};
-use crate::server::calls::CallExecutor;
+use crate::server::calls::{CallExecutor, CallTask};
 use crate::server::limits::Limits;
+use crate::server::listen::Accepted;
 use crate::server::router::Router;
 use crate::server::state::{Place, State};
+use crate::socket::Socket;
+use crate::tls::ServerTls;
 
 /// What every HTTP/2 client says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,19 +30,24 @@ const SETTINGS: u8 = 4;
 /// The most that a first SETTINGS frame may have; there are about ten settings of 6 bytes.
 const MAX_SETTINGS_BYTES: usize = 1_024;
 
-/// What anyone else is told.
-const NOT_GRPC: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
-    This port speaks gRPC over HTTP/2 without TLS (prior knowledge): see footman/v1/broker.proto.\n";
+/// What a peer said first, to be read again.
+#[derive(Debug)]
+enum Hello {
+    Http2(Vec<u8>),
+    /// Anything else: HTTP/1.1 will see what it is.
+    Other(Vec<u8>),
+}
 
 /// Serves one connection until it ends; after `drain` says true, until its calls have ended.
 pub(crate) async fn serve(
-    socket: net::TcpStream,
+    socket: Accepted,
+    tls: Option<ServerTls>,
     state: Arc<State>,
     router: Router,
-    mut drain: watch::Receiver<bool>,
+    drain: watch::Receiver<bool>,
     _place: Place,
 ) {
-    let mut socket = match TcpStream::from_std(socket) {
+    let socket = match socket.into_socket() {
         Ok(socket) => socket,
         Err(error) => {
             tracing::warn!(%error, "cannot take a connection over");
@@ -49,17 +57,34 @@ pub(crate) async fn serve(
     if let Err(error) = tune(&socket, &state.limits) {
         tracing::debug!(%error, "cannot set a socket's options");
     }
-    let hello = match timeout(state.limits.handshake_timeout, read_hello(&mut socket)).await {
-        Ok(Ok(hello)) => hello,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "connection closed: no HTTP/2");
-            return;
-        }
-        Err(_) => {
-            tracing::debug!("connection closed: no HTTP/2 preface in time");
-            return;
-        }
+    let greeting = async {
+        let mut socket = encrypt(socket, tls).await?;
+        let hello = read_hello(&mut socket).await?;
+        Ok::<_, io::Error>((socket, hello))
     };
+    match timeout(state.limits.handshake_timeout, greeting).await {
+        Ok(Ok((socket, Hello::Http2(hello)))) => {
+            serve_http2(socket, hello, &state, router, drain).await;
+        }
+        Ok(Ok((socket, Hello::Other(hello)))) => {
+            // One call at a time, so the connection stands for it: the watchdog that ends the one closes the other.
+            let calls = Arc::clone(&state.calls);
+            let connection =
+                async move { serve_http1(socket, hello, &state.limits, router, drain).await };
+            CallTask::new(calls, connection).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "connection closed: no HTTP"),
+        Err(_) => tracing::debug!("connection closed: no HTTP in time"),
+    }
+}
+
+async fn serve_http2(
+    socket: Socket,
+    hello: Vec<u8>,
+    state: &State,
+    router: Router,
+    mut drain: watch::Receiver<bool>,
+) {
     let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
     state.limits.apply(&mut builder);
     let (io, uncork) = cork(socket, hello);
@@ -78,7 +103,39 @@ pub(crate) async fn serve(
     }
 }
 
-fn tune(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
+async fn serve_http1(
+    socket: Socket,
+    hello: Vec<u8>,
+    limits: &Limits,
+    router: Router,
+    mut drain: watch::Receiver<bool>,
+) {
+    let mut builder = http1::Builder::new();
+    limits.apply_http1(&mut builder);
+    let (io, uncork) = cork(socket, hello);
+    let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
+    let mut connection = pin!(CorkedConnection::new(connection, uncork));
+    let result = tokio::select! {
+        biased;
+        result = &mut connection => result,
+        () = begin(&mut drain) => {
+            connection.as_mut().get_mut().connection().as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Some(Err(error)) = result {
+        tracing::debug!(%error, "connection closed");
+    }
+}
+
+fn tune(socket: &Socket, limits: &Limits) -> io::Result<()> {
+    match socket {
+        Socket::Tcp(socket) => tune_tcp(socket, limits),
+        _ => Ok(()),
+    }
+}
+
+fn tune_tcp(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
     socket.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket2::SockRef::from(socket).set_tcp_notsent_lowat(limits.unsent_bytes)?;
@@ -87,13 +144,24 @@ fn tune(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
+/// TLS, where it is asked for.
+async fn encrypt(socket: Socket, tls: Option<ServerTls>) -> io::Result<Socket> {
+    match (socket, tls) {
+        (Socket::Tcp(socket), Some(tls)) => {
+            let socket = tls.acceptor().accept(socket).await?;
+            Ok(Socket::Tls(Box::new(socket.into())))
+        }
+        (socket, _) => Ok(socket),
+    }
+}
+
 /// Waits for the drain to begin; a server that is gone counts as one.
 async fn begin(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|is_draining| *is_draining).await;
 }
 
-/// Reads the preface and the first SETTINGS frame, which belong to the connection; answers anything else in words.
-async fn read_hello(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+/// Reads until it is clear what the peer speaks; of HTTP/2 the preface and the first SETTINGS frame.
+async fn read_hello(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> {
     let mut hello = vec![0; PREFACE.len()];
     let mut there = 0;
     while there < PREFACE.len() {
@@ -104,12 +172,8 @@ async fn read_hello(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
         }
         there += count;
         if hello.get(..there) != PREFACE.get(..there) {
-            socket.write_all(NOT_GRPC).await?;
-            socket.shutdown().await?;
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the peer does not speak HTTP/2",
-            ));
+            hello.truncate(there);
+            return Ok(Hello::Other(hello));
         }
     }
     let mut head = [0; FRAME_HEAD];
@@ -126,5 +190,5 @@ async fn read_hello(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
     socket.read_exact(&mut settings).await?;
     hello.extend_from_slice(&head);
     hello.append(&mut settings);
-    Ok(hello)
+    Ok(Hello::Http2(hello))
 }

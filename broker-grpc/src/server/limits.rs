@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 
 use crate::server::ServeError;
@@ -30,13 +30,15 @@ pub struct Limits {
     pub max_topics_per_call: usize,
     /// Largest message taken, in bytes; a larger one ends its call with `MESSAGE_TOO_LARGE`. Default 4 MiB.
     pub max_request_bytes: usize,
-    /// Time from accept until the peer's HTTP/2 preface and first SETTINGS are there. Default 5 s.
+    /// Time from accept until TLS is agreed on and the peer's HTTP/2 preface and first SETTINGS are there; of HTTP/1.1, the time
+    /// that each request's head has, from the end of the request before it. Default 5 s.
     pub handshake_timeout: Duration,
     /// Time that a call with one request has until that request is there; then it ends with `REQUEST_TIMEOUT`. Default 30 s.
     pub request_timeout: Duration,
     /// HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`: calls at once on one connection. Default 512.
     pub max_streams_per_connection: u32,
-    /// HTTP/2 `SETTINGS_MAX_HEADER_LIST_SIZE`, in bytes; bounds CONTINUATION floods too. Default 16 KiB.
+    /// HTTP/2 `SETTINGS_MAX_HEADER_LIST_SIZE`, in bytes; bounds CONTINUATION floods too. Also the longest head of an HTTP/1.1
+    /// request. Default 16 KiB.
     pub max_header_list_bytes: u32,
     /// HTTP/2 `SETTINGS_HEADER_TABLE_SIZE`, in bytes. Default 4 096.
     pub header_table_bytes: u32,
@@ -90,6 +92,12 @@ impl Default for Limits {
 
 /// The largest batch that fits a message with its head, and the largest request body worth taking.
 pub(crate) const MAX_RUN_BYTES: usize = 3 * 1024 * 1024;
+
+/// Header lines of an HTTP/1.1 request.
+const MAX_HTTP1_HEADERS: usize = 64;
+
+/// hyper takes no smaller buffer.
+const MIN_HTTP1_BUFFER: usize = 8 * 1024;
 
 impl Limits {
     /// Refuses what HTTP/2 would not take, so that nothing below can panic on it.
@@ -150,5 +158,21 @@ impl Limits {
             .max_local_error_reset_streams(self.max_local_reset_streams)
             .keep_alive_interval(Some(self.keepalive_interval).filter(|every| !every.is_zero()))
             .keep_alive_timeout(self.keepalive_timeout);
+    }
+
+    /// The same for HTTP/1.1, where one connection is one call at a time.
+    pub(crate) fn apply_http1(&self, builder: &mut http1::Builder) {
+        builder
+            .timer(TokioTimer::new())
+            .auto_date_header(false)
+            .half_close(false)
+            .header_read_timeout(self.handshake_timeout)
+            .max_headers(MAX_HTTP1_HEADERS)
+            .max_header_size(
+                usize::try_from(self.max_header_list_bytes)
+                    .unwrap_or(usize::MAX)
+                    .max(MIN_HTTP1_BUFFER),
+            )
+            .max_buf_size(self.send_buffer_bytes.max(MIN_HTTP1_BUFFER));
     }
 }

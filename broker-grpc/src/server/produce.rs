@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use footman_broker::{ProduceError, ProduceOptions, Produced, Producer, ProducerSequence};
-use hyper::body::Incoming;
 use tonic::{Code, Status};
 
 use crate::body::Source;
 use crate::messages::Messages;
 use crate::server::convert;
+use crate::server::router::RequestBody;
 use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::wire::{Frame, ProduceHead, read_produce_request};
@@ -136,14 +136,14 @@ fn recycle<'to>(mut slices: Vec<&[u8]>) -> Vec<&'to [u8]> {
 }
 
 /// The answers of one Produce stream, made as they are asked for: a client that does not read them is not read either.
-pub(crate) struct ProduceStream {
-    requests: Messages<Incoming>,
+pub(crate) struct ProduceStream<B> {
+    requests: Messages<B>,
     appender: Appender,
     turn_bytes: usize,
 }
 
-impl ProduceStream {
-    pub(crate) fn new(requests: Messages<Incoming>, state: Arc<State>) -> Self {
+impl<B: RequestBody> ProduceStream<B> {
+    pub(crate) fn new(requests: Messages<B>, state: Arc<State>) -> Self {
         ProduceStream {
             requests,
             appender: Appender::new(state),
@@ -160,7 +160,7 @@ impl ProduceStream {
     }
 }
 
-impl Source for ProduceStream {
+impl<B: RequestBody> Source for ProduceStream<B> {
     const HAS_TRAILERS: bool = true;
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {

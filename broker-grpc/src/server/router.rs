@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::timeout;
@@ -30,9 +31,28 @@ use crate::server::produce::{Appender, ProduceStream, StreamEnds};
 use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::subscribe::Subscription;
+use crate::server::web::{self, Origins};
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-type Reflection = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+/// A request's body, however it came.
+pub(crate) trait RequestBody:
+    http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send>
+    + Send
+    + Unpin
+    + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send>
+        + Send
+        + Unpin
+        + 'static
+{
+}
+
+/// A response to come.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type Reflection = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The services of one server. Cheap to clone: each connection has one.
 #[derive(Debug, Clone)]
@@ -50,6 +70,8 @@ impl Router {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // The details of an error, so that tools can show them.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let v1 = reflection()
             .build_v1()
@@ -67,7 +89,13 @@ impl Router {
         })
     }
 
-    fn route(&self, request: Request<Incoming>) -> Answer {
+    /// The pages that may call.
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.state.origins
+    }
+
+    /// Answers a gRPC request.
+    pub(crate) fn route(&self, request: Request<impl RequestBody>) -> Answer {
         let max_calls = self.state.limits.max_calls;
         if self.state.calls.live() >= max_calls {
             return refuse(&Failure::too_many_calls(max_calls));
@@ -88,16 +116,31 @@ impl Router {
                     Ok(answer.unwrap_or_else(|failure| failure.into_status().into_http()))
                 })
             }
-            "/footman.v1.Admin" => Box::pin(self.admin.clone().call(request)),
-            "/grpc.health.v1.Health" => Box::pin(self.health.clone().call(request)),
+            "/footman.v1.Admin" => self.in_time(self.admin.clone().call(request)),
+            "/grpc.health.v1.Health" => self.in_time(self.health.clone().call(request)),
             "/grpc.reflection.v1.ServerReflection" => {
-                Box::pin(self.reflection.clone().oneshot(request))
+                self.in_time(self.reflection.clone().oneshot(request.map(Body::new)))
             }
-            "/grpc.reflection.v1alpha.ServerReflection" => {
-                Box::pin(self.reflection_alpha.clone().oneshot(request))
-            }
+            "/grpc.reflection.v1alpha.ServerReflection" => self.in_time(
+                self.reflection_alpha
+                    .clone()
+                    .oneshot(request.map(Body::new)),
+            ),
             _ => refuse(&Failure::unknown_method(path)),
         }
+    }
+
+    /// The answer of one who reads the request itself, if that comes in time.
+    fn in_time(
+        &self,
+        answer: impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    ) -> Answer {
+        let after = self.state.limits.request_timeout;
+        Box::pin(async move {
+            timeout(after, answer)
+                .await
+                .unwrap_or_else(|_| Ok(Failure::request_timeout(after).into_status().into_http()))
+        })
     }
 }
 
@@ -107,6 +150,21 @@ impl hyper::service::Service<Request<Incoming>> for Router {
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
+        web::answer(self, request)
+    }
+}
+
+/// What gRPC-web is translated to.
+impl tower::Service<Request<Body>> for Router {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
         self.route(request)
     }
 }
@@ -123,10 +181,8 @@ fn check<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
     let is_grpc =
         header(CONTENT_TYPE.as_str()).is_some_and(|it| it.starts_with(b"application/grpc"));
-    if request.method() != Method::POST || !is_grpc {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Box::new(response));
+    if request.method() != Method::POST || !is_grpc || web::is_web(request.headers()) {
+        return Err(Box::new(web::not_grpc()));
     }
     match header("grpc-encoding") {
         None | Some(b"identity") => Ok(()),
@@ -159,7 +215,11 @@ impl BrokerMethod {
         }
     }
 
-    async fn call(self, state: Arc<State>, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn call(
+        self,
+        state: Arc<State>,
+        body: impl RequestBody,
+    ) -> Result<Response<Body>, Failure> {
         let max = state.limits.max_request_bytes;
         let mut messages = Messages::new(body, max);
         match self {
@@ -190,7 +250,10 @@ impl BrokerMethod {
 }
 
 /// The one message of a call that has one.
-async fn only(messages: &mut Messages<Incoming>, limits: &Limits) -> Result<Bytes, Failure> {
+async fn only(
+    messages: &mut Messages<impl RequestBody>,
+    limits: &Limits,
+) -> Result<Bytes, Failure> {
     match timeout(limits.request_timeout, messages.next()).await {
         Ok(Ok(Some(message))) => Ok(message),
         Ok(Ok(None)) => Err(Failure::invalid_request(

@@ -9,6 +9,7 @@ use footman_broker::Broker;
 use crate::server::calls::Calls;
 use crate::server::limits::Limits;
 use crate::server::status::Failure;
+use crate::server::web::Origins;
 
 /// What all calls of a server share.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) broker: Broker,
     pub(crate) calls: Arc<Calls>,
     pub(crate) limits: Limits,
+    pub(crate) origins: Origins,
     pub(crate) heartbeat: Duration,
     pub(crate) started: SystemTime,
     pub(crate) connections: AtomicUsize,

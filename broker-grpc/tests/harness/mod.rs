@@ -43,7 +43,7 @@ impl Running {
             .await
             .expect("the address is free in time");
         let (shutdown, asked) = oneshot::channel::<()>();
-        let (addr, broker) = (server.local_addr(), server.broker().clone());
+        let (addr, broker) = (server.local_addr().unwrap(), server.broker().clone());
         let task = tokio::spawn(async move {
             let shutdown = async {
                 // A dropped sender shuts down too.

@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::args::{BenchCommand, TopicFormat};
+use crate::args::{BenchCommand, ServerArgs, TopicFormat};
 use crate::notice::show;
 use crate::outcome::Outcome;
 use crate::output::push_json_line;
@@ -31,7 +31,7 @@ const LABEL: &str = "footman bench";
 /// The longest latency that a histogram tells apart: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
-pub(crate) async fn run(server: &str, command: BenchCommand) -> Result<Outcome> {
+pub(crate) async fn run(server: &ServerArgs, command: BenchCommand) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
     let output = match &command {
         BenchCommand::Subscribe { run, .. } => run.output,

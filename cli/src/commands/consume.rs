@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use footman_broker::{EndReason, Epoch, Item, Records, StartAt, StopAt};
-use footman_broker_grpc::{Client, Subscriber};
+use footman_broker_grpc::Subscriber;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use regex::bytes::Regex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::args::ConsumeArgs;
+use crate::args::{ConsumeArgs, ServerArgs};
 use crate::connection;
 use crate::notice::{notice, show};
 use crate::outcome::Outcome;
@@ -32,7 +32,7 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often progress moves when nothing else does.
 const TICK: Duration = Duration::from_millis(200);
 
-pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
+pub(crate) async fn run(server: &ServerArgs, args: ConsumeArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
     let mut writer = Writer::new(&args)?;
     if args.count == Some(0) {
@@ -62,7 +62,7 @@ pub(crate) async fn run(server: &str, args: ConsumeArgs) -> Result<Outcome> {
 }
 
 async fn subscribe(
-    server: &str,
+    server: &ServerArgs,
     args: &ConsumeArgs,
     resume: Option<&ResumeFile>,
 ) -> Result<Subscriber> {
@@ -75,8 +75,8 @@ async fn subscribe(
     } else {
         StopAt::Never
     };
-    let client = Client::connect(server).await?;
-    let listener = connection::listener(server, args.quiet);
+    let client = connection::connect(server).await?;
+    let listener = connection::listener(&server.address, args.quiet);
     let mut builder = client
         .subscriber()
         .label("footman consume")

@@ -57,7 +57,8 @@ async fn show(span: Duration) -> Result<()> {
     let server = Server::bind(free_port, ServerOptions::default())
         .await
         .context("cannot listen on a loopback port")?;
-    let (address, broker) = (server.local_addr(), server.broker().clone());
+    let broker = server.broker().clone();
+    let address = server.local_addr().context("it listens on a port")?;
     let (stop_server, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move {
         // Dropping the sender stops the server as well.

@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use footman_broker_grpc::{Client, ServerInfo};
+use footman_broker_grpc::ServerInfo;
 use serde::Serialize;
 
-use crate::args::{InfoArgs, TopicFormat};
+use crate::args::{InfoArgs, ServerArgs, TopicFormat};
 use crate::commands::topics::{OptionsJson, limits_text, micros};
+use crate::connection;
 use crate::outcome::Outcome;
 use crate::output::{format_time, push_json_line};
 use crate::quantity::{format_bytes, format_count};
 use crate::stdout::print;
 
-pub(crate) async fn run(server: &str, args: InfoArgs) -> Result<Outcome> {
-    let client = Client::connect(server).await?;
+pub(crate) async fn run(server: &ServerArgs, args: InfoArgs) -> Result<Outcome> {
+    let client = connection::connect(server).await?;
     let info = client.server_info().await?;
     match args.output.output {
         TopicFormat::Text => print(description(server, &info).as_bytes())?,
@@ -27,7 +28,7 @@ pub(crate) async fn run(server: &str, args: InfoArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn description(server: &str, info: &ServerInfo) -> String {
+fn description(server: &ServerArgs, info: &ServerInfo) -> String {
     let memory = format!(
         "{} of at most {}",
         format_bytes(info.memory_bytes),
@@ -44,7 +45,10 @@ fn description(server: &str, info: &ServerInfo) -> String {
         "created by hand only"
     };
     let lines = [
-        ("server", format!("{server}, version {}", info.version)),
+        (
+            "server",
+            format!("{}, version {}", server.address, info.version),
+        ),
         ("started", format_time(micros(info.started))),
         ("topics", format!("{topics}, {creation}")),
         ("memory", memory),

@@ -12,7 +12,7 @@ use footman_broker_grpc::{CallError, Client, ProduceError, Producer, reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use crate::args::{ByteString, ProduceArgs};
+use crate::args::{ByteString, ProduceArgs, ServerArgs};
 use crate::connection;
 use crate::input::{Framing, Splitter, split_key};
 use crate::notice::{notice, show};
@@ -26,7 +26,7 @@ const REST: Duration = Duration::from_millis(50);
 /// How often progress moves when nothing else does.
 const TICK: Duration = Duration::from_millis(200);
 
-pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
+pub(crate) async fn run(server: &ServerArgs, args: ProduceArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
     let (producer, max_record_bytes) = tokio::select! {
         producer = connect(server, &args) => producer?,
@@ -51,10 +51,10 @@ pub(crate) async fn run(server: &str, args: ProduceArgs) -> Result<Outcome> {
 }
 
 /// A producer for the topic, and the largest record that it takes.
-async fn connect(server: &str, args: &ProduceArgs) -> Result<(Producer, usize)> {
-    let client = Client::connect(server).await?;
+async fn connect(server: &ServerArgs, args: &ProduceArgs) -> Result<(Producer, usize)> {
+    let client = connection::connect(server).await?;
     let max_record_bytes = max_record_bytes(&client, &args.topic).await?;
-    let listener = connection::listener(server, args.quiet);
+    let listener = connection::listener(&server.address, args.quiet);
     let mut builder = client.producer(&args.topic).on_connection_change(listener);
     if let Some(linger) = args.linger {
         builder = builder.linger(linger);

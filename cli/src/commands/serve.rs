@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use footman_broker_grpc::Server;
+use footman_broker_grpc::{ServeError, Server};
 
 use crate::args::ServeArgs;
 use crate::config::Settings;
@@ -19,16 +19,18 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Outcome> {
     }
     let mut stop = Stop::listen()?;
     raise_descriptor_limit();
-    let listen = settings.listen;
-    let server = Server::bind(listen, settings.server).await.with_context(|| {
-        format!("{listen} is not to be had (choose another address with --listen; port 0 takes a free one)")
-    })?;
-    // Scripts wait for this line; whoever started the server may have closed stderr, which is their choice.
-    let _ = writeln!(
-        std::io::stderr().lock(),
-        "listening on {}",
-        server.local_addr()
-    );
+    let options = settings.server()?;
+    let server = match Server::bind_all(&settings.listen, options).await {
+        Err(error @ ServeError::Bind { .. }) => {
+            return Err(error)
+                .context("choose another address with --listen (port 0 takes a free one)");
+        }
+        bound => bound?,
+    };
+    for address in server.addresses() {
+        // Scripts wait for this line; whoever started the server may have closed stderr, which is their choice.
+        let _ = writeln!(std::io::stderr().lock(), "listening on {address}");
+    }
     server.serve(async move { stop.asked().await }).await?;
     Ok(Outcome::Done)
 }

@@ -14,8 +14,9 @@ use crate::activity::{
     Activity, Look, ServerState, SubscriptionActivity, SubscriptionState, TopicState,
 };
 use crate::advice::explain;
-use crate::args::{TopArgs, TopicFormat};
+use crate::args::{ServerArgs, TopArgs, TopicFormat};
 use crate::commands::topics::micros;
+use crate::connection;
 use crate::outcome::Outcome;
 use crate::output::push_json_line;
 use crate::screen::{
@@ -25,12 +26,12 @@ use crate::signal::Stop;
 use crate::stdout::print;
 use crate::text_table::align;
 
-pub(crate) async fn run(server: &str, args: TopArgs) -> Result<Outcome> {
+pub(crate) async fn run(server: &ServerArgs, args: TopArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
     let once = args.once || args.output == TopicFormat::Json || !std::io::stdout().is_terminal();
     let interval = args.interval.max(Duration::from_millis(50));
     let watch = async {
-        let client = Client::connect(server).await?;
+        let client = connection::connect(server).await?;
         if once {
             print_once(&client, &args, interval).await
         } else {

@@ -9,8 +9,9 @@ use footman_broker_grpc::{CallError, Client, Topic, reason};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
+use crate::args::{ServerArgs, TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
 use crate::config::max_record_bytes;
+use crate::connection;
 use crate::outcome::Outcome;
 use crate::output::{format_time, push_json_line};
 use crate::quantity::{
@@ -20,8 +21,8 @@ use crate::start::Start;
 use crate::stdout::print;
 use crate::text_table::align;
 
-pub(crate) async fn run(server: &str, command: TopicsCommand) -> Result<Outcome> {
-    let client = Client::connect(server).await?;
+pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<Outcome> {
+    let client = connection::connect(server).await?;
     match command {
         TopicsCommand::Create {
             name,

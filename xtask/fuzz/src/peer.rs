@@ -28,7 +28,7 @@ pub fn with_server<F: Future<Output = ()>>(work: impl FnOnce(SocketAddr) -> F) {
             let server = runtime
                 .block_on(Server::bind("127.0.0.1:0", options))
                 .unwrap();
-            let addr = server.local_addr();
+            let addr = server.local_addr().unwrap();
             runtime.spawn(server.serve(std::future::pending()));
             (runtime, addr)
         });

@@ -6,27 +6,32 @@
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use footman_broker::{Item, Record, StartAt};
-use footman_broker_grpc::{Client, Subscriber};
+use footman_broker_grpc::Subscriber;
 use hdrhistogram::Histogram;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::load::{Plan, producer, value};
 use super::{Found, LABEL, Latency, histogram, join_all, micros};
-use crate::args::LoadArgs;
+use crate::args::{LoadArgs, ServerArgs};
+use crate::connection;
 
 /// Records a second, unless told otherwise.
 const RATE: u64 = 1_000;
 /// Bytes of the time that a value begins with.
 const TIME_BYTES: usize = 8;
 
-pub(super) async fn measure(server: &str, args: &LoadArgs, subscribers: u16) -> Result<Found> {
+pub(super) async fn measure(
+    server: &ServerArgs,
+    args: &LoadArgs,
+    subscribers: u16,
+) -> Result<Found> {
     let mut value = value(args)?;
     ensure!(
         value.len() >= TIME_BYTES,
         "a value holds its time: --size takes at least {TIME_BYTES}"
     );
-    let client = Client::connect(server).await?;
+    let client = connection::connect(server).await?;
     let mut ready = Vec::new();
     for _ in 0..subscribers {
         let builder = client.subscriber().label(LABEL);

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use footman_broker_grpc::{Client, Producer};
+use footman_broker_grpc::Producer;
 use hdrhistogram::Histogram;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::load::{Plan, producer, record, value};
 use super::{Found, Latency, histogram, join_all, micros};
-use crate::args::LoadArgs;
+use crate::args::{LoadArgs, ServerArgs};
+use crate::connection;
 
 /// Between two records whose acknowledgement is timed.
 const PROBE_GAP: Duration = Duration::from_millis(5);
 
-pub(super) async fn measure(server: &str, args: &LoadArgs, producers: u16) -> Result<Found> {
+pub(super) async fn measure(server: &ServerArgs, args: &LoadArgs, producers: u16) -> Result<Found> {
     let value = Bytes::from(value(args)?);
-    let client = Client::connect(server).await?;
+    let client = connection::connect(server).await?;
     let started = Instant::now();
     let mut tasks = Vec::new();
     for i in 0..producers {

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use footman_broker::{Item, StartAt, StopAt};
-use footman_broker_grpc::{Client, Subscriber};
+use footman_broker_grpc::Subscriber;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Found, LABEL, join_all};
-use crate::args::RunArgs;
+use crate::args::{RunArgs, ServerArgs};
+use crate::connection;
 
-pub(super) async fn measure(server: &str, args: &RunArgs, subscribers: u16) -> Result<Found> {
-    let client = Client::connect(server).await?;
+pub(super) async fn measure(
+    server: &ServerArgs,
+    args: &RunArgs,
+    subscribers: u16,
+) -> Result<Found> {
+    let client = connection::connect(server).await?;
     let topic = client.topic(&args.topic).await?;
     ensure!(
         topic.end_offset > topic.start_offset,
