@@ -8,6 +8,9 @@
 //! h2 reads about a frame at a time too; [`Corked`] reads as much as there is. Both buffers are the thread's: a connection has
 //! them for its turn, keeps only what its socket did not take, and holds nothing while there is no traffic.
 //!
+//! A socket that takes nothing for too long is an error: what is to be said to its peer, that the connection ends among it, would wait
+//! forever.
+//!
 //! Owned by one connection's task; the lock is there because the two halves are in one future, and is never contended.
 
 use std::cell::Cell;
@@ -18,8 +21,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread::LocalKey;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+use crate::stall::StallClock;
 
 /// The most that waits for a turn's end; when it is full it goes out at once. Also the most that is read at once.
 pub(crate) const CORK_BYTES: usize = 64 * 1024;
@@ -60,6 +66,7 @@ struct Cork<S> {
     written: usize,
     /// The socket took no more at the end of a turn: until it does, nothing more is taken in.
     is_stuck: bool,
+    stall: StallClock,
 }
 
 impl<S: AsyncRead + Unpin> Cork<S> {
@@ -88,7 +95,7 @@ impl<S: AsyncRead + Unpin> Cork<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Cork<S> {
-    /// Writes out all that is held. On an error the connection is over.
+    /// Writes out all that is held. On an error, such as that the socket has taken nothing for too long, the connection is over.
     fn poll_uncork(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let out = self.poll_write_out(cx);
         self.is_stuck = out.is_pending();
@@ -99,10 +106,13 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
                 self.written = 0;
                 give_back(&WRITE_BUFFER, mem::replace(&mut self.buffer, rest));
             }
-        } else {
-            self.written = 0;
-            give_back(&WRITE_BUFFER, mem::take(&mut self.buffer));
+            ready!(self.stall.poll_stalled(cx));
+            tracing::debug!("connection closed: its peer does not read");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        self.stall.reset();
+        self.written = 0;
+        give_back(&WRITE_BUFFER, mem::take(&mut self.buffer));
         out
     }
 
@@ -114,7 +124,10 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.written += count,
+                count => {
+                    self.written += count;
+                    self.stall.reset();
+                }
             }
         }
         // TLS keeps what its socket did not take.
@@ -151,8 +164,9 @@ pub(crate) struct Corked<S>(Arc<Mutex<Cork<S>>>);
 #[derive(Debug)]
 pub(crate) struct Uncork<S>(Arc<Mutex<Cork<S>>>);
 
-/// Corks a socket. `head` is read before anything of the socket.
-pub(crate) fn cork<S>(socket: S, head: Vec<u8>) -> (Corked<S>, Uncork<S>) {
+/// Corks a socket. `head` is read before anything of the socket; the connection is over when the socket takes nothing for the
+/// time of `stall_limit`.
+pub(crate) fn cork<S>(socket: S, head: Vec<u8>, stall_limit: Duration) -> (Corked<S>, Uncork<S>) {
     let cork = Arc::new(Mutex::new(Cork {
         socket,
         ahead: head,
@@ -160,6 +174,7 @@ pub(crate) fn cork<S>(socket: S, head: Vec<u8>) -> (Corked<S>, Uncork<S>) {
         buffer: Vec::new(),
         written: 0,
         is_stuck: false,
+        stall: StallClock::new(stall_limit),
     }));
     (Corked(Arc::clone(&cork)), Uncork(cork))
 }
@@ -242,6 +257,56 @@ where
         match lock(&self.uncork.0).poll_uncork(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
             Poll::Ready(Ok(())) | Poll::Pending => turn.map(Some),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+    const BYTES: usize = 100;
+
+    /// A connection that has [`BYTES`] to say to a peer whose socket holds 8, and never ends by itself.
+    fn connection() -> (impl Future<Output = Option<()>>, DuplexStream) {
+        let (socket, peer) = duplex(8);
+        let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+        let talk = async move {
+            io.write_all(&[7; BYTES]).await.unwrap();
+            pending::<()>().await;
+        };
+        (CorkedConnection::new(Box::pin(talk), uncork), peer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_when_its_peer_does_not_read_for_the_limit() {
+        let (connection, _peer) = connection();
+        let began = Instant::now();
+        assert_eq!(connection.await, None);
+        assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lasts_while_its_peer_reads_and_when_it_has_nothing_to_say() {
+        let (connection, mut peer) = connection();
+        let reading = async {
+            let mut said = [0; 8];
+            let mut there = 0;
+            while there < BYTES {
+                sleep(LIMIT * 9 / 10).await;
+                there += peer.read(&mut said).await.unwrap();
+            }
+            sleep(LIMIT * 10).await;
+        };
+        tokio::select! {
+            _ = connection => panic!("it has no reason to end"),
+            () = reading => {}
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod reason;
 #[cfg(feature = "server")]
 mod server;
 mod socket;
+mod stall;
 mod tls;
 mod wire;
 

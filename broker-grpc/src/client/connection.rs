@@ -34,6 +34,11 @@ use crate::tls::ClientTls;
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a connection with calls is silent before the server is asked with a PING.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long its answer may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The largest message taken: Footman sends below 4 MiB.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -148,7 +153,7 @@ impl Endpoint {
             .await
             .map_err(|_| unreachable(format!("no answer within {CONNECT_TIMEOUT:?}")))?
             .map_err(|error| unreachable(error.to_string()))?;
-        let (io, uncork) = cork(socket, Vec::new());
+        let (io, uncork) = cork(socket, Vec::new(), KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT);
         let executor = Spawner {
             uncork: Arc::new(Mutex::new(Some(uncork))),
             task: Arc::default(),
@@ -161,8 +166,8 @@ impl Endpoint {
             .initial_connection_window_size(64 * 1024 * 1024)
             .max_header_list_size(16 * 1024)
             .max_send_buf_size(512 * 1024)
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(false)
             .handshake(TokioIo::new(io))
             .await

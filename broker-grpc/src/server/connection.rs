@@ -87,7 +87,7 @@ async fn serve_http2(
 ) {
     let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
     state.limits.apply(&mut builder);
-    let (io, uncork) = cork(socket, hello);
+    let (io, uncork) = cork(socket, hello, state.limits.stall());
     let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
     let mut connection = pin!(CorkedConnection::new(connection, uncork));
     let result = tokio::select! {
@@ -112,7 +112,7 @@ async fn serve_http1(
 ) {
     let mut builder = http1::Builder::new();
     limits.apply_http1(&mut builder);
-    let (io, uncork) = cork(socket, hello);
+    let (io, uncork) = cork(socket, hello, limits.stall());
     let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
     let mut connection = pin!(CorkedConnection::new(connection, uncork));
     let result = tokio::select! {

@@ -60,7 +60,8 @@ pub struct Limits {
     pub max_local_reset_streams: usize,
     /// How long a connection is silent before it is asked with a PING. Default 30 s.
     pub keepalive_interval: Duration,
-    /// How long the answer may take before the connection is closed. Default 10 s.
+    /// How long the answer may take before the connection is closed. A peer that reads nothing of what is said to it, not even that
+    /// it is asked, is cut after `keepalive_interval` and this. Default 10 s.
     pub keepalive_timeout: Duration,
 }
 
@@ -139,6 +140,13 @@ impl Limits {
             return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
         }
         Ok(())
+    }
+
+    /// How long a connection's socket may take nothing. A PING would have been answered by then, but it, and the GOAWAY after it,
+    /// wait behind the rest.
+    pub(crate) fn stall(&self) -> Duration {
+        self.keepalive_interval
+            .saturating_add(self.keepalive_timeout)
     }
 
     /// Sets every one of hyper's switches: what is left out there may mean "no limit".
