@@ -266,7 +266,7 @@ mod tests {
     use std::future::pending;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-    use tokio::time::{Instant, sleep};
+    use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
 
@@ -288,7 +288,8 @@ mod tests {
     async fn ends_when_its_peer_does_not_read_for_the_limit() {
         let (connection, _peer) = connection();
         let began = Instant::now();
-        assert_eq!(connection.await, None);
+        let end = timeout(LIMIT * 10, connection).await;
+        assert_eq!(end.expect("it ends"), None);
         assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
     }
 
