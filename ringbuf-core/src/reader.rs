@@ -8,8 +8,8 @@ use crate::error::TryReadError;
 use crate::ring::Ring;
 use crate::slot_block::SlotBlock;
 
-/// A reader that has looked in vain so often keeps no segment any more. Some microseconds of polling: to leave a
-/// segment at once, only to enter it again for the next record, would double what a round trip takes.
+/// A reader that has looked in vain so often keeps no segment any more: some microseconds of polling. To leave
+/// a segment at once, only to enter it again for the next record, is two read-modify-writes a record.
 const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
 
 /// A reader of a [`Ring`]: a position and a reference.
