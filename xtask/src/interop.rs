@@ -4,6 +4,7 @@
 //! client needs comes by its language's own registry client, pinned, into `target/`; a tool that is not there
 //! is named.
 
+mod browser;
 mod buf;
 mod ghz;
 mod go;
@@ -23,11 +24,12 @@ use std::time::Instant;
 /// A name, and what runs that client.
 type Client = (&'static str, fn() -> Result<()>);
 
-const CLIENTS: [Client; 8] = [
+const CLIENTS: [Client; 9] = [
     ("python", python::run),
     ("node", node::run),
     ("go", go::run),
     ("java", java::run),
+    ("browser", browser::run),
     ("grpcurl", grpcurl::run),
     ("buf", buf::run),
     ("ghz", ghz::run),
@@ -37,7 +39,7 @@ const CLIENTS: [Client; 8] = [
 /// Runs each language's client; with names, only those.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Flags {
-    /// Clients to run (all without any): python node go java grpcurl buf ghz h2spec
+    /// Clients to run (all without any): python node go java browser grpcurl buf ghz h2spec
     clients: Vec<String>,
 }
 
