@@ -3,15 +3,16 @@
 
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use footman_broker_grpc::{Address, ServerOptions, ServerTls};
 use serde::de::{Deserialize, Deserializer, Error};
 
-use crate::args::{DEFAULT_ADDRESS, ServeArgs};
-use crate::connection::read as read_pem;
+use crate::args::serve::{DEFAULT_ADDRESS, ServeArgs};
+use crate::pem;
 use crate::quantity::{
     AgeLimit, format_bytes_limit, format_duration, parse_age_limit, parse_bytes, parse_bytes_limit,
     parse_count, parse_count_limit, parse_duration,
@@ -37,27 +38,37 @@ struct TlsFiles {
 impl TlsFiles {
     fn load(&self) -> Result<Option<ServerTls>> {
         let (cert, key) = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => (read_pem(cert)?, read_pem(key)?),
+            (Some(cert), Some(key)) => (pem::read(cert)?, pem::read(key)?),
             (None, None) if self.client_ca.is_none() => return Ok(None),
             _ => bail!("TLS needs both a certificate (--tls-cert) and its key (--tls-key)"),
         };
         let tls = match &self.client_ca {
             None => ServerTls::from_pem(&cert, &key),
-            Some(path) => ServerTls::from_pem_with_client_ca(&cert, &key, &read_pem(path)?),
+            Some(path) => ServerTls::from_pem_with_client_ca(&cert, &key, &pem::read(path)?),
         };
         Ok(Some(tls.context("TLS cannot be set up")?))
     }
 }
 
 impl Settings {
-    /// The settings for `args` and the file that they name.
+    /// The settings for `args` and the file that they name, which is stdin if its name is `-`.
     pub(crate) fn resolve(args: &ServeArgs) -> Result<Settings> {
-        let file = match &args.config {
-            Some(path) => {
-                read(path).with_context(|| format!("the settings in {}", path.display()))?
-            }
-            None => File::default(),
+        let Some(path) = &args.config else {
+            return Settings::new(args, "");
         };
+        let text = if path.as_os_str() == "-" {
+            io::read_to_string(io::stdin())
+        } else {
+            fs::read_to_string(path)
+        };
+        text.map_err(anyhow::Error::from)
+            .and_then(|text| Settings::new(args, &text))
+            .with_context(|| format!("the settings in {}", path.display()))
+    }
+
+    /// The settings for `args` and the text of a file.
+    pub(crate) fn new(args: &ServeArgs, text: &str) -> Result<Settings> {
+        let file = File::parse(text)?;
         let listen = match file.listen {
             _ if !args.listen.is_empty() => args.listen.clone(),
             Some(listen) if !listen.is_empty() => listen,
@@ -234,12 +245,13 @@ struct TopicsOfFile {
     max_record: Option<u64>,
 }
 
-fn read(path: &Path) -> Result<File> {
-    let text = fs::read_to_string(path)?;
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(&text, span.start));
-        anyhow!("line {line}: {}", error.message())
-    })
+impl File {
+    fn parse(text: &str) -> Result<File> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            anyhow!("line {line}: {}", error.message())
+        })
+    }
 }
 
 /// The number, from 1, of the line that the byte at `at` is in.
@@ -315,17 +327,13 @@ mod tests {
     use crate::args::{Cli, Command};
 
     fn resolve(file: &str, options: &str) -> Result<Settings> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("footman.toml");
-        fs::write(&path, file).unwrap();
-        let path = path.to_str().unwrap();
-        let line = ["footman", "serve", "--config", path]
+        let line = ["footman", "serve"]
             .into_iter()
             .chain(options.split_whitespace());
         let Command::Serve(args) = Cli::try_parse_from(line).unwrap().command else {
             panic!("serve")
         };
-        Settings::resolve(&args)
+        Settings::new(&args, file)
     }
 
     #[test]

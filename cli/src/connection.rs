@@ -1,7 +1,5 @@
 //! The connection to a server: how it is made, and what happens to it, said once on stderr.
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
@@ -9,6 +7,7 @@ use footman_broker_grpc::{Client, ClientOptions, ConnectionEvent};
 
 use crate::args::ServerArgs;
 use crate::notice::notice;
+use crate::pem;
 
 /// Connects to the server that is asked for, in the way that is asked for.
 pub(crate) async fn connect(server: &ServerArgs) -> Result<Client> {
@@ -16,22 +15,17 @@ pub(crate) async fn connect(server: &ServerArgs) -> Result<Client> {
     if let Some(path) = &server.ca {
         options.tls = options
             .tls
-            .with_ca_pem(&read(path)?)
+            .with_ca_pem(&pem::read(path)?)
             .with_context(|| format!("--ca {}", path.display()))?;
     }
     if let Some(path) = &server.identity {
-        let pem = read(path)?;
+        let pem = pem::read(path)?;
         options.tls = options
             .tls
             .with_identity_pem(&pem, &pem)
             .with_context(|| format!("--identity {}", path.display()))?;
     }
     Ok(Client::connect_with(&server.address, options).await?)
-}
-
-/// What is in a file of certificates or keys.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// A listener that says what happens to the connection to `server`, unless it is to be `quiet`. Of attempts

@@ -16,6 +16,7 @@ mod input;
 mod notice;
 mod outcome;
 mod output;
+mod pem;
 mod quantity;
 mod resume;
 mod screen;
@@ -30,7 +31,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -39,7 +39,7 @@ use crate::notice::{Stderr, notice};
 use crate::outcome::Outcome;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     start_logging();
     match run(cli) {
         Ok(outcome) => outcome.into(),

@@ -1,173 +1,25 @@
 //! What `footman top` shows: topics in an order, the subscriptions of the one that is selected. Draws, and
 //! answers to keys; never asks the server.
 
+pub(crate) mod columns;
+pub(crate) mod order;
+
 use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
+use ratatui::widgets::{Block, Borders, Paragraph, Row, Table, TableState};
 
-use crate::activity::{Activity, Headroom, SubscriptionActivity, TopicActivity};
+use crate::activity::{Activity, SubscriptionActivity, TopicActivity};
 use crate::quantity::{format_bytes, format_count, format_duration, format_rate};
-
-/// By what topics are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Order {
-    /// By name
-    Name,
-    /// Most records appended a second first
-    Rate,
-    /// Furthest behind first
-    Lag,
-    /// Most lost first
-    Lost,
-    /// Soonest to lose records first
-    Headroom,
-    /// Most memory first
-    Memory,
-}
-
-impl Order {
-    const ALL: [Order; 6] = [
-        Order::Name,
-        Order::Rate,
-        Order::Lag,
-        Order::Lost,
-        Order::Headroom,
-        Order::Memory,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Order::Name => "name",
-            Order::Rate => "rate",
-            Order::Lag => "lag",
-            Order::Lost => "lost",
-            Order::Headroom => "headroom",
-            Order::Memory => "memory",
-        }
-    }
-
-    fn next(self) -> Order {
-        let place = Order::ALL.iter().position(|order| *order == self);
-        Order::ALL[(place.unwrap_or_default() + 1) % Order::ALL.len()]
-    }
-
-    /// Puts `topics` in this order; of the same rank, by name.
-    pub(crate) fn sort(self, topics: &mut [TopicActivity]) {
-        topics.sort_by(|a, b| a.topic.name.cmp(&b.topic.name));
-        match self {
-            Order::Name => {}
-            Order::Rate => topics.sort_by(|a, b| b.records_rate.total_cmp(&a.records_rate)),
-            Order::Lag => topics.sort_by_key(|topic| std::cmp::Reverse(topic.lag)),
-            Order::Lost => topics.sort_by_key(|topic| std::cmp::Reverse(topic.lost)),
-            Order::Headroom => topics.sort_by_key(|topic| {
-                let time = topic.headroom.and_then(|headroom| headroom.time);
-                (time.is_none(), time, topic.headroom.is_none())
-            }),
-            Order::Memory => {
-                topics.sort_by_key(|topic| std::cmp::Reverse(topic.topic.memory_bytes));
-            }
-        }
-    }
-}
-
-/// What there is to say about a topic, the most important first.
-const TOPIC_COLUMNS: [(&str, u16); 9] = [
-    ("TOPIC", 14),
-    ("RECORDS", 9),
-    ("LAG", 9),
-    ("LOST", 9),
-    ("HEADROOM", 10),
-    ("SUBS", 5),
-    ("BYTES", 11),
-    ("KEPT", 11),
-    ("MEMORY", 10),
-];
-
-/// And about a subscription.
-const SUBSCRIPTION_COLUMNS: [(&str, u16); 6] = [
-    ("SUBSCRIPTION", 14),
-    ("RECORDS", 9),
-    ("LAG", 9),
-    ("LOST", 9),
-    ("HEADROOM", 10),
-    ("NEXT OFFSET", 13),
-];
-
-/// The words of [`TOPIC_COLUMNS`] for one topic.
-pub(crate) fn topic_cells(topic: &TopicActivity) -> [String; 9] {
-    let kept = topic
-        .topic
-        .end_offset
-        .saturating_sub(topic.topic.start_offset);
-    [
-        topic.topic.name.clone(),
-        format_rate(topic.records_rate),
-        format_count(topic.lag),
-        format_count(topic.lost),
-        topic
-            .headroom
-            .map_or_else(|| "-".to_owned(), format_headroom),
-        topic.subscriptions.to_string(),
-        format!("{}/s", format_bytes(topic.bytes_rate as u64)),
-        format_count(kept),
-        format_bytes(topic.topic.memory_bytes),
-    ]
-}
-
-/// The headings of [`topic_cells`].
-pub(crate) fn topic_headings() -> [&'static str; 9] {
-    TOPIC_COLUMNS.map(|(name, _)| name)
-}
-
-/// The words of [`SUBSCRIPTION_COLUMNS`] for one subscription.
-pub(crate) fn subscription_cells(activity: &SubscriptionActivity) -> [String; 6] {
-    let subscription = &activity.subscription;
-    let label = if subscription.label.is_empty() {
-        "(no label)"
-    } else {
-        &subscription.label
-    };
-    [
-        label.chars().filter(|c| !c.is_control()).collect(),
-        format_rate(activity.records_rate),
-        format_count(subscription.lag),
-        format_count(subscription.lost),
-        format_headroom(activity.headroom),
-        format_count(subscription.next_offset),
-    ]
-}
-
-/// The headings of [`subscription_cells`].
-pub(crate) fn subscription_headings() -> [&'static str; 6] {
-    SUBSCRIPTION_COLUMNS.map(|(name, _)| name)
-}
-
-/// `2m 5s`, in two units at most; the records, where nothing moves.
-fn format_headroom(headroom: Headroom) -> String {
-    const DAYS: Duration = Duration::from_secs(100 * 86_400);
-    match headroom.time {
-        None => "-".to_owned(),
-        Some(time) if time > DAYS => "> 100d".to_owned(),
-        Some(time) => {
-            let unit = match time.as_secs() {
-                0 => Duration::from_millis(1),
-                1..60 => Duration::from_millis(100),
-                60..3600 => Duration::from_secs(1),
-                3600..86_400 => Duration::from_secs(60),
-                _ => Duration::from_secs(3600),
-            };
-            let rounded = time.as_nanos() / unit.as_nanos() * unit.as_nanos();
-            format_duration(Duration::from_nanos(
-                u64::try_from(rounded).unwrap_or(u64::MAX),
-            ))
-        }
-    }
-}
+use columns::{
+    SUBSCRIPTION_COLUMNS, TOPIC_COLUMNS, aligned, fitting, heading, subscription_cells,
+    topic_cells, widths,
+};
+use order::Order;
 
 /// Whether to go on after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -428,41 +280,6 @@ impl Screen {
             Style::new()
         }
     }
-}
-
-fn heading(columns: &[(&'static str, u16)]) -> Row<'static> {
-    let cells = columns.iter().enumerate();
-    Row::new(cells.map(|(column, (name, _))| aligned(column, (*name).to_owned())))
-        .style(Style::new().add_modifier(Modifier::BOLD))
-}
-
-/// Names to the left, figures to the right.
-fn aligned(column: usize, cell: String) -> Cell<'static> {
-    let alignment = if column == 0 {
-        Alignment::Left
-    } else {
-        Alignment::Right
-    };
-    Cell::from(Text::from(cell).alignment(alignment))
-}
-
-/// How many of the columns fit, at least the first.
-fn fitting(columns: &[(&str, u16)], width: u16) -> usize {
-    let mut left = width;
-    let fitting = columns.iter().take_while(|(_, wanted)| {
-        let fits = left >= *wanted;
-        left = left.saturating_sub(wanted + 1);
-        fits
-    });
-    fitting.count().max(1)
-}
-
-/// The first column takes what the others leave.
-fn widths(columns: &[(&str, u16)]) -> Vec<Constraint> {
-    let widths = columns.iter().map(|(_, width)| Constraint::Length(*width));
-    std::iter::once(Constraint::Fill(1))
-        .chain(widths.skip(1))
-        .collect()
 }
 
 #[cfg(test)]

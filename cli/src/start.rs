@@ -69,6 +69,29 @@ impl FromStr for Start {
     }
 }
 
+/// A place to start: in the topic that it names, or else in every topic that no other names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StartIn {
+    pub(crate) topic: Option<String>,
+    pub(crate) start: Start,
+}
+
+impl FromStr for StartIn {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<StartIn> {
+        // No name of a topic and no place has a `=` in it.
+        let (topic, start) = match text.split_once('=') {
+            Some((topic, start)) => (Some(topic.to_owned()), start),
+            None => (None, text),
+        };
+        Ok(StartIn {
+            topic,
+            start: start.parse()?,
+        })
+    }
+}
+
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -134,6 +157,19 @@ mod tests {
         ] {
             let error = text.parse::<Start>().expect_err(text);
             assert!(!format!("{error:#}").contains('\n'), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_start_may_name_its_topic() {
+        let start = |text: &str| text.parse::<StartIn>().map(|it| (it.topic, it.start));
+        assert_eq!(start("-3").unwrap(), (None, Start::Last(3)));
+        assert_eq!(
+            start("a.b=@1").unwrap(),
+            (Some("a.b".to_owned()), Start::Timestamp(1_000_000))
+        );
+        for text in ["a=", "a=b=1", "a=soon"] {
+            start(text).expect_err(text);
         }
     }
 

@@ -75,6 +75,12 @@ fn settings_come_from_a_file_and_the_environment() {
         printed.stdout.contains(&"auto-create = false".to_owned()),
         "{printed:?}"
     );
+    let mut piped = footman();
+    piped.args(["serve", "--config", "-", "--print-config"]);
+    let mut piped = Process::fed(&mut piped, std::process::Stdio::piped());
+    let config = printed.stdout.join("\n");
+    std::io::Write::write_all(&mut piped.stdin(), config.as_bytes()).expect("it reads stdin");
+    assert_eq!(piped.finish().expect_code(0).stdout, printed.stdout);
     std::fs::write(&file, "recrods = 3\n").expect("a file can be written");
     Process::follow(&mut serve)
         .finish()

@@ -165,6 +165,33 @@ fn a_start_can_be_an_offset_a_count_from_the_end_or_a_time() {
 }
 
 #[test]
+fn each_topic_starts_where_it_is_told_to() {
+    let server = Server::start(&[]);
+    server.produce_numbers("a", 0..10);
+    server.produce_numbers("b", 10..20);
+    server.produce_numbers("c", 20..30);
+    let consume = |from: &[&str]| {
+        let topics = ["consume", "a", "b", "c", "--no-follow"];
+        let mut out = server
+            .run(&[&topics[..], from].concat())
+            .expect_code(0)
+            .stdout;
+        out.sort();
+        out
+    };
+    let from = ["--from", "-1", "--from", "b=8", "--from=c=latest"];
+    assert_eq!(consume(&from), ["18", "19", "9"]);
+    assert_eq!(
+        consume(&["--from", "a=latest"]).len(),
+        20,
+        "the others from their start"
+    );
+    let wrong = ["consume", "a", "--from", "z=1"];
+    let said = server.run(&wrong).expect_code(2).stderr;
+    assert!(said[0].contains("\"z\""), "{said:?}");
+}
+
+#[test]
 fn several_topics_are_consumed_at_once() {
     let server = Server::start(&[]);
     server.produce_numbers("a", 0..100);

@@ -54,6 +54,12 @@ impl Terminal {
         );
     }
 
+    /// What is on the screen, with the escapes that colour it.
+    fn colored_screen(&self) -> String {
+        let captured = self.tmux(&["capture-pane", "-p", "-e", "-t", "test"]);
+        String::from_utf8_lossy(&captured.stdout).into_owned()
+    }
+
     fn screen(&self) -> String {
         let captured = self.tmux(&["capture-pane", "-p", "-t", "test"]);
         String::from_utf8_lossy(&captured.stdout).into_owned()
@@ -187,6 +193,25 @@ fn consume_into_a_file_shows_how_far_it_is() {
     assert!(!left.contains("/s"), "{left}");
     let written = std::fs::read_to_string(&out).expect("it is there");
     assert_eq!(written.lines().count(), 1_000);
+}
+
+#[test]
+fn colors_are_for_terminals_and_no_color_is_heard() {
+    let server = Server::start(&[]);
+    for (set, has_styles) in [("unset NO_COLOR", true), ("export NO_COLOR=1", false)] {
+        let line = format!("{set}; footman top --nope; footman top --nope 2>&1 | cat");
+        let Some(terminal) = Terminal::start("colors", &server, &line) else {
+            return;
+        };
+        terminal.wait_until("the end", |screen| screen.contains("code"));
+        let screen = terminal.colored_screen();
+        let errors: Vec<_> = screen
+            .lines()
+            .filter(|line| line.contains("error:"))
+            .collect();
+        let styled: Vec<_> = errors.iter().map(|line| line.contains('\u{1b}')).collect();
+        assert_eq!(styled, [has_styles, false], "{set}: {errors:?}");
+    }
 }
 
 #[test]

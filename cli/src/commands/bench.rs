@@ -18,7 +18,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::args::{BenchCommand, ServerArgs, TopicFormat};
+use crate::args::ServerArgs;
+use crate::args::bench::BenchCommand;
+use crate::args::listing::Listing;
 use crate::notice::show;
 use crate::outcome::Outcome;
 use crate::output::push_json_line;
@@ -58,8 +60,8 @@ pub(crate) async fn run(server: &ServerArgs, command: BenchCommand) -> Result<Ou
     progress.finish_and_clear();
     let found = found?;
     print(&match output {
-        TopicFormat::Text => found.to_text().into_bytes(),
-        TopicFormat::Json => found.to_json(),
+        Listing::Text => found.to_text().into_bytes(),
+        Listing::Json => found.to_json(),
     })?;
     Ok(Outcome::Done)
 }

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use regex::bytes::Regex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::args::{ConsumeArgs, ServerArgs};
+use crate::args::ServerArgs;
+use crate::args::consume::ConsumeArgs;
 use crate::connection;
 use crate::notice::{notice, show};
 use crate::outcome::Outcome;
@@ -66,10 +67,6 @@ async fn subscribe(
     args: &ConsumeArgs,
     resume: Option<&ResumeFile>,
 ) -> Result<Subscriber> {
-    let start = match args.since {
-        Some(ago) => Start::since(ago, Timestamp::now()),
-        None => args.from,
-    };
     let stop_at = if args.no_follow {
         StopAt::End
     } else {
@@ -81,7 +78,7 @@ async fn subscribe(
         .subscriber()
         .label("footman consume")
         .on_connection_change(listener);
-    for topic in &args.topics {
+    for (topic, start) in args.starts(Timestamp::now()) {
         let start = match resume.and_then(|file| file.position(topic)) {
             Some(Position { epoch, next_offset }) => {
                 let epoch = Epoch::try_from(epoch)

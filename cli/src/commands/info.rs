@@ -6,7 +6,8 @@ use anyhow::Result;
 use footman_broker_grpc::ServerInfo;
 use serde::Serialize;
 
-use crate::args::{InfoArgs, ServerArgs, TopicFormat};
+use crate::args::listing::Listing;
+use crate::args::{InfoArgs, ServerArgs};
 use crate::commands::topics::{OptionsJson, limits_text, micros};
 use crate::connection;
 use crate::outcome::Outcome;
@@ -18,8 +19,8 @@ pub(crate) async fn run(server: &ServerArgs, args: InfoArgs) -> Result<Outcome> 
     let client = connection::connect(server).await?;
     let info = client.server_info().await?;
     match args.output.output {
-        TopicFormat::Text => print(description(server, &info).as_bytes())?,
-        TopicFormat::Json => {
+        Listing::Text => print(description(server, &info).as_bytes())?,
+        Listing::Json => {
             let mut out = Vec::new();
             push_json_line(&mut out, &InfoJson::from(&info));
             print(&out)?;

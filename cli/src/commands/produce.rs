@@ -12,7 +12,8 @@ use footman_broker_grpc::{CallError, Client, ProduceError, Producer, reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use crate::args::{ByteString, ProduceArgs, ServerArgs};
+use crate::args::ServerArgs;
+use crate::args::produce::{ByteString, ProduceArgs};
 use crate::connection;
 use crate::input::{Framing, Splitter, split_key};
 use crate::notice::{notice, show};

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use footman_broker_grpc::{ServeError, Server};
 
-use crate::args::ServeArgs;
+use crate::args::serve::ServeArgs;
 use crate::config::Settings;
 use crate::outcome::Outcome;
 use crate::signal::Stop;

@@ -14,21 +14,24 @@ use crate::activity::{
     Activity, Look, ServerState, SubscriptionActivity, SubscriptionState, TopicState,
 };
 use crate::advice::explain;
-use crate::args::{ServerArgs, TopArgs, TopicFormat};
+use crate::args::ServerArgs;
+use crate::args::listing::Listing;
+use crate::args::top::TopArgs;
 use crate::commands::topics::micros;
 use crate::connection;
 use crate::outcome::Outcome;
 use crate::output::push_json_line;
-use crate::screen::{
-    Answer, Screen, subscription_cells, subscription_headings, topic_cells, topic_headings,
+use crate::screen::columns::{
+    subscription_cells, subscription_headings, topic_cells, topic_headings,
 };
+use crate::screen::{Answer, Screen};
 use crate::signal::Stop;
 use crate::stdout::print;
 use crate::text_table::align;
 
 pub(crate) async fn run(server: &ServerArgs, args: TopArgs) -> Result<Outcome> {
     let mut stop = Stop::listen()?;
-    let once = args.once || args.output == TopicFormat::Json || !std::io::stdout().is_terminal();
+    let once = args.once || args.output == Listing::Json || !std::io::stdout().is_terminal();
     let interval = args.interval.max(Duration::from_millis(50));
     let watch = async {
         let client = connection::connect(server).await?;
@@ -107,7 +110,7 @@ async fn print_once(client: &Client, args: &TopArgs, interval: Duration) -> Resu
     let new = look(client, &args.prefix).await?;
     let mut activity = Activity::between(Some(&old), &new);
     args.sort.sort(&mut activity.topics);
-    if args.output == TopicFormat::Json {
+    if args.output == Listing::Json {
         let mut out = Vec::new();
         push_json_line(&mut out, &ActivityJson::from(&activity));
         return print(&out);

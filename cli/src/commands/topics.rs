@@ -9,7 +9,10 @@ use footman_broker_grpc::{CallError, Client, Topic, reason};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{ServerArgs, TopicFormat, TopicLimits, TopicOutput, TopicsCommand};
+use crate::args::ServerArgs;
+use crate::args::limits::TopicLimits;
+use crate::args::listing::{Listing, ListingArgs};
+use crate::args::topics::TopicsCommand;
 use crate::config::max_record_bytes;
 use crate::connection;
 use crate::outcome::Outcome;
@@ -86,17 +89,17 @@ fn limits_of(limits: &TopicLimits) -> Result<TopicUpdate> {
     Ok(update)
 }
 
-fn show(topic: &Topic, output: &TopicOutput) -> Result<()> {
+fn show(topic: &Topic, output: &ListingArgs) -> Result<()> {
     match output.output {
-        TopicFormat::Text => print(description(topic).as_bytes()),
-        TopicFormat::Json => print_json([topic]),
+        Listing::Text => print(description(topic).as_bytes()),
+        Listing::Json => print_json([topic]),
     }
 }
 
-fn list(topics: &[Topic], output: &TopicOutput) -> Result<()> {
+fn list(topics: &[Topic], output: &ListingArgs) -> Result<()> {
     match output.output {
-        TopicFormat::Text => print(table(topics).as_bytes()),
-        TopicFormat::Json => print_json(topics),
+        Listing::Text => print(table(topics).as_bytes()),
+        Listing::Json => print_json(topics),
     }
 }
 
@@ -189,7 +192,7 @@ async fn offsets(
     client: &Client,
     names: Vec<String>,
     at: Option<Start>,
-    output: &TopicOutput,
+    output: &ListingArgs,
 ) -> Result<String> {
     let mut topics = Vec::new();
     if names.is_empty() {
@@ -223,7 +226,7 @@ async fn offsets(
             at,
         });
     }
-    if output.output == TopicFormat::Json {
+    if output.output == Listing::Json {
         let mut out = Vec::new();
         for row in &rows {
             push_json_line(&mut out, row);

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::load::{Plan, producer, value};
 use super::{Found, LABEL, Latency, histogram, join_all, micros};
-use crate::args::{LoadArgs, ServerArgs};
+use crate::args::ServerArgs;
+use crate::args::bench::LoadArgs;
 use crate::connection;
 
 /// Records a second, unless told otherwise.

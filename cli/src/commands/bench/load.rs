@@ -8,7 +8,7 @@ use footman_broker::Record;
 use footman_broker_grpc::{Client, Producer};
 use tokio::time::{Instant, sleep_until};
 
-use crate::args::LoadArgs;
+use crate::args::bench::LoadArgs;
 
 /// How long a bench without another end goes on.
 pub(super) const SPAN: Duration = Duration::from_secs(10);

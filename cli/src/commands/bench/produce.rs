@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::load::{Plan, producer, record, value};
 use super::{Found, Latency, histogram, join_all, micros};
-use crate::args::{LoadArgs, ServerArgs};
+use crate::args::ServerArgs;
+use crate::args::bench::LoadArgs;
 use crate::connection;
 
 /// Between two records whose acknowledgement is timed.

@@ -8,7 +8,8 @@ use footman_broker_grpc::Subscriber;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Found, LABEL, join_all};
-use crate::args::{RunArgs, ServerArgs};
+use crate::args::ServerArgs;
+use crate::args::bench::RunArgs;
 use crate::connection;
 
 pub(super) async fn measure(
