@@ -13,6 +13,10 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Runs what CI runs; with names, only those steps.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask ci
+  cargo xtask ci fmt clippy test")]
 pub(crate) struct Flags {
     /// Steps to run (all without any): fmt clippy doc codegen no-std test loom shuttle sanitize instructions deny interop demo
     steps: Vec<String>,
@@ -25,14 +29,9 @@ const STEPS: [Step; 13] = [
         command::run(cargo().args(["fmt", "--all", "--check"]))
     }),
     ("clippy", || {
-        command::run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-Dwarnings",
-        ]))
+        clippy(&["--workspace"])?;
+        // What only these bring is built by nothing else here.
+        clippy(&["--package", "xtask", "--features", "bench,soak"])
     }),
     ("doc", || {
         let mut doc = cargo();
@@ -81,15 +80,29 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             .with_context(|| format!("no step is called {name}"))?;
     }
     let started = Instant::now();
+    let mut times = Vec::new();
     for (name, step) in STEPS {
         if flags.steps.is_empty() || flags.steps.iter().any(|wanted| wanted == name) {
             let began = Instant::now();
             step().with_context(|| format!("ci: {name}"))?;
             println!("ci: {name} holds, in {:.0?}", began.elapsed());
+            times.push((name, began.elapsed()));
         }
+    }
+    println!();
+    for (name, time) in times {
+        println!("{name:>16} {:>5.0} s", time.as_secs_f64());
     }
     println!("ci: all holds, in {:.0?}", started.elapsed());
     Ok(())
+}
+
+fn clippy(what: &[&str]) -> Result<()> {
+    let mut clippy = cargo();
+    clippy
+        .args(["clippy", "--all-targets", "--locked"])
+        .args(what);
+    command::run(clippy.args(["--", "-Dwarnings"]))
 }
 
 /// Licences, sources and bans of every dependency (the advisory database needs a network of its own).

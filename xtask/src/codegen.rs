@@ -9,6 +9,10 @@ use prost::Message as _;
 
 /// What the task takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask codegen
+  cargo xtask codegen --check")]
 pub(crate) struct Flags {
     /// Change nothing; fail if what is committed is not what the proto says
     #[arg(long)]

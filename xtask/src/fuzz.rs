@@ -1,4 +1,5 @@
-//! libFuzzer on the stable compiler, with AddressSanitizer: what peers can send, and what users can do to the rings.
+//! libFuzzer on the stable compiler, with AddressSanitizer: what peers can send, what users can do to the rings, and what a
+//! server's file of settings can say.
 //!
 //! The targets are the package in `xtask/fuzz`, which is built here alone. What the fuzzer finds worth keeping stays below
 //! `target/fuzz`; an input that fails is named there, and `--replay` runs it again.
@@ -15,19 +16,25 @@ const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sa
     -Ccodegen-units=1 -Zsanitizer=address";
 
 /// Each target, with the longest input that it is given.
-const TARGETS: [(&str, u32); 5] = [
+const TARGETS: [(&str, u32); 6] = [
     ("records", 4_096),
     ("names", 1_024),
     ("calls", 4_096),
     ("connection", 4_096),
     ("rings", 512),
+    ("config", 1_024),
 ];
 
 /// Fuzzes each target for a while. An input that fails an assertion, touches memory that is not its own, takes more than 2 s or
 /// asks for 64 MiB at once ends it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask fuzz
+  cargo xtask fuzz config --seconds 600
+  cargo xtask fuzz calls --replay target/fuzz/failures/calls-crash-1")]
 pub(crate) struct Flags {
-    /// Only this target: records, names, calls, connection or rings
+    /// Only this target: records, names, calls, connection, rings or config
     target: Option<String>,
     /// For how long, each
     #[arg(long, default_value_t = 60)]

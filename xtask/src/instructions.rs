@@ -15,6 +15,10 @@ const BASELINE: &str = "xtask/instructions.txt";
 
 /// Counts instructions per record, and fails if a loop has become more than 5 % dearer than when it was blessed.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask instructions --only append
+  cargo xtask instructions --bless")]
 pub(crate) struct Flags {
     /// Only the loops whose name contains this
     #[arg(long, value_name = "TEXT")]

@@ -38,6 +38,10 @@ const CLIENTS: [Client; 9] = [
 
 /// Runs each language's client; with names, only those.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask interop
+  cargo xtask interop python go")]
 pub(crate) struct Flags {
     /// Clients to run (all without any): python node go java browser grpcurl buf ghz h2spec
     clients: Vec<String>,

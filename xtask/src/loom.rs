@@ -9,6 +9,10 @@ use std::{process::Stdio, time::Instant};
 
 /// Runs the loom models, then each twin.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask loom
+  cargo xtask loom --package ringbuf-core --preemptions 2")]
 pub(crate) struct Flags {
     /// Only this package
     #[arg(long, short)]

@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod command;
+mod coverage;
 mod docs;
 mod fuzz;
 mod instructions;
@@ -21,6 +22,7 @@ mod release;
 mod sanitize;
 mod server;
 mod shuttle;
+mod soak;
 mod test;
 mod workspace;
 
@@ -54,6 +56,10 @@ enum Task {
     Instructions(instructions::Flags),
     /// What peers and users can do, from libFuzzer under AddressSanitizer
     Fuzz(fuzz::Flags),
+    /// Which share of each crate's lines the tests reach
+    Coverage(coverage::Flags),
+    /// Hours of ordinary life, and what a server holds at their end
+    Soak(soak::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
     /// Fetch the servers that `bench servers` measures beside ours
@@ -79,6 +85,8 @@ fn main() -> anyhow::Result<()> {
         Task::Sanitize(flags) => sanitize::run(&flags),
         Task::Instructions(flags) => instructions::run(&flags),
         Task::Fuzz(flags) => fuzz::run(&flags),
+        Task::Coverage(flags) => coverage::run(&flags),
+        Task::Soak(flags) => soak::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Peers(flags) => peers::run(&flags),
         Task::Bench(flags) => bench::run(&flags),
@@ -90,7 +98,23 @@ fn main() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::Cli;
     use crate::command::root;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_task_shows_how_it_is_called() {
+        let cli = Cli::command();
+        for task in cli.get_subcommands().filter(|task| !task.is_hide_set()) {
+            let help = task.get_after_help().map(ToString::to_string);
+            let example = format!("cargo xtask {}", task.get_name());
+            assert!(
+                help.is_some_and(|help| help.contains(&example)),
+                "{} --help has no example",
+                task.get_name()
+            );
+        }
+    }
 
     fn read(path: &str) -> String {
         std::fs::read_to_string(root().join(path)).expect("the file is in the repository")

@@ -25,6 +25,9 @@ const REDIS: [&str; 9] = [
 
 /// Fetches the peers; with names, only those.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  cargo xtask peers nats redis")]
 pub(crate) struct Flags {
     /// Peers to fetch (all without any): nats kafka redis
     peers: Vec<String>,

@@ -17,6 +17,9 @@ const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// Runs the suites of the crates under AddressSanitizer (and its leak checker), the rings' stress under ThreadSanitizer, and
 /// each of them on a planted fault.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  cargo xtask sanitize --quick")]
 pub(crate) struct Flags {
     /// Only ringbuf-core's suite, not the batcher's and the broker's
     #[arg(long)]

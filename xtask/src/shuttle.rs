@@ -19,6 +19,11 @@ const TWIN_SCHEDULES: usize = 20_000;
 
 /// Runs every scenario in many schedules, half random and half PCT, then each twin.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask shuttle
+  cargo xtask shuttle --package footman-broker --iterations 1000000
+  cargo xtask shuttle --seed 7")]
 pub(crate) struct Flags {
     /// Only the scenarios whose name contains this
     scenario: Option<String>,
