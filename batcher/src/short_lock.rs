@@ -4,6 +4,11 @@
 //! finds it taken spins, then yields its core. That makes letting go one plain store, where a lock with sleepers
 //! needs a second read-modify-write, and an enqueue costs little more than its lock.
 //!
+//! If the holder does not run (the system took its core away), yielding hands it one: the scheduler runs whoever is
+//! ready. Yielding hands nothing to a thread of lower priority, so after a hundred yields in vain who waits backs off
+//! by sleeping. Nobody's correctness rests on the length of that sleep, and no call can replace it: to call
+//! sleepers, whoever lets go of the lock would have to look for them, which is the second read-modify-write.
+//!
 //! To sleep until something happens is a [`Signal`]'s business. Its own mutex, `turn`, closes the gap between
 //! letting go of the lock and being asleep:
 //!
@@ -39,8 +44,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(not(loom))]
 #[cold]
 fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    /// Yields before it sleeps.
+    /// Yields before it backs off.
     const PATIENCE: u32 = 100;
+    const BACK_OFF: Duration = Duration::from_micros(50);
     let backoff = crossbeam_utils::Backoff::new();
     let mut yields = 0;
     loop {
@@ -52,8 +58,7 @@ fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
                 backoff.snooze();
                 yields += u32::from(backoff.is_completed());
             } else {
-                // Whoever has it does not run, perhaps because this thread comes first: leave it the core.
-                std::thread::sleep(Duration::from_micros(50));
+                std::thread::sleep(BACK_OFF);
             }
         }
     }

@@ -77,15 +77,17 @@ fn a_full_queue_refuses_waits_or_gives_up() {
 fn a_batch_under_assembly_that_fills_the_queue_does_not_wait_for_its_linger() {
     let builder = Batcher::builder()
         .max_items(usize::MAX)
-        .linger(LONG)
+        .linger(Duration::MAX)
         .workers(1)
         .capacity(4);
     let (batcher, _) = open(builder);
-    let start = Instant::now();
+    // Neither the linger nor the size ever closes a batch here: it is the full queue, or this hangs.
     assert_eq!(batcher.enqueue_many(0..100), Ok(100));
-    assert!(start.elapsed() < LONG / 2);
     assert!(batcher.counters().closed_by_full_queue > 0);
     assert_eq!(batcher.safe_stop(LONG).processed, 100);
+    let counters = batcher.counters();
+    let by_full_queue_or_stop = counters.closed_by_full_queue + counters.closed_by_stop;
+    assert_eq!(counters.closed(), by_full_queue_or_stop);
 }
 
 #[test]
@@ -411,26 +413,32 @@ fn the_linger_is_never_early_never_rearmed_and_not_paid_per_worker() {
             Ok::<(), Infallible>(())
         })
         .unwrap();
-    for _ in 0..20 {
+    let mut whole = 0;
+    while whole < 20 {
         // A trickle that would re-arm a debounce for ever, over eight idle workers.
-        let (start, mut sent) = (Instant::now(), 0);
-        while start.elapsed() < linger / 2 {
+        let first = Instant::now();
+        batcher.enqueue(first).unwrap();
+        let mut sent = 1;
+        while sent < 500 && first.elapsed() < linger / 2 {
             batcher.enqueue(Instant::now()).unwrap();
             sent += 1;
             thread::yield_now();
-            if sent == 500 {
-                break;
-            }
         }
-        let (at, batch) = entered.recv().unwrap();
-        assert_eq!(batch.len(), sent, "one batch of all of them");
-        assert!(
-            at >= batch[0] + linger,
-            "early by {:?}",
-            batch[0] + linger - at
-        );
+        // What was enqueued before the linger's end is in its batch. If this thread lost its core until after that, the
+        // rest is in another one.
+        let in_time = Instant::now() < first + linger;
+        let mut came = 0;
+        while came < sent {
+            let (at, batch) = entered.recv().unwrap();
+            let due = batch[0] + linger;
+            assert!(at >= due, "early by {:?}", due - at);
+            assert!(!in_time || batch.len() == sent, "one batch of all of them");
+            came += batch.len();
+        }
+        whole += usize::from(in_time);
     }
-    assert_eq!(batcher.counters().closed_by_linger, 20);
+    let counters = batcher.counters();
+    assert_eq!(counters.closed_by_linger, counters.closed());
 }
 
 #[test]

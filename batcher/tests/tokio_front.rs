@@ -205,14 +205,14 @@ async fn adaptive_mode_does_not_linger_while_a_worker_is_idle() {
     let (batcher, notes) = open(
         builder()
             .max_items(1000)
-            .linger(LONG)
+            .linger(Duration::MAX)
             .workers(1)
             .adaptive(true),
     );
-    let start = Instant::now();
+    // No linger ever ends here: it is the idle worker, or this hangs.
     batcher.submit(0).await.unwrap().await.unwrap();
-    assert!(start.elapsed() < LONG / 2);
     assert_eq!(*notes.lock().unwrap(), [[0]]);
+    assert_eq!(batcher.counters().closed_by_idle, 1);
 }
 
 #[test]
