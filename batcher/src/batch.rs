@@ -212,6 +212,15 @@ impl Assembly {
         }
     }
 
+    /// Counts items without weight that only lengthened the batch: fewer than its [`room`](Self::room).
+    pub(crate) fn lengthen(&mut self, items: usize) {
+        debug_assert!(
+            items == 0 || (self.items > 0 && items < self.room()),
+            "the first item and the last do more"
+        );
+        self.items += items;
+    }
+
     /// How many more weightless items the batch takes.
     pub(crate) fn room(&self) -> usize {
         self.limits.max_items.max(1) - self.items

@@ -16,10 +16,12 @@
 //!   never runs under the lock. Only wakers are cloned there.
 
 mod intake;
+mod locked;
 
 #[cfg(feature = "tokio")]
 pub(crate) use intake::{Chunk, insert, insert_ticketed};
 pub(crate) use intake::{KeyHash, NoRoom, Placement, Weigher};
+pub(crate) use locked::Locked;
 
 use std::time::Instant;
 
@@ -29,10 +31,11 @@ use crate::counters::{Counters, StopReport};
 use crate::crew::{Call, Calls, Crew, Waiters};
 use crate::error::FlushError;
 use crate::queue::{Hand, Mode, Queue, Settled, Take};
-use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, MutexGuard, Ordering, lock, now, wait};
+use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, Ordering, lock, now, wait};
+use locked::Guarded;
 
 pub(crate) struct Core<T, R> {
-    state: CachePadded<Mutex<State<T, R>>>,
+    guarded: CachePadded<Mutex<Guarded<T, R>>>,
     /// Read by those who spin, so not beside the lock.
     hints: CachePadded<Hints>,
     /// Idle workers sleep here.
@@ -128,14 +131,14 @@ impl<T, R> State<T, R> {
 impl<T, R> Core<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
         Self {
-            state: CachePadded::new(Mutex::new(State {
+            guarded: CachePadded::new(Mutex::new(Guarded::new(State {
                 queue,
                 crew: Crew::default(),
                 room_threads: 0,
                 room_tasks: Waiters::default(),
                 done_threads: 0,
                 done_tasks: Waiters::default(),
-            })),
+            }))),
             hints: CachePadded::new(Hints {
                 ready: AtomicBool::new(false),
                 full: AtomicBool::new(false),
@@ -147,13 +150,30 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
-        lock(&self.state)
+    pub(crate) fn lock(&self) -> Locked<'_, T, R> {
+        Locked::new(lock(&self.guarded))
+    }
+
+    /// Lets go of the lock, sleeps until it is called or `until`, and takes it again.
+    fn sleep<'a>(
+        &'a self,
+        signal: &Condvar,
+        state: Locked<'a, T, R>,
+        until: Option<Instant>,
+    ) -> Locked<'a, T, R> {
+        Locked::new(wait(signal, &self.guarded, state.into_guard(), until))
+    }
+
+    /// What a twin does between a check and the act that rests on it.
+    #[cfg(any(loom, shuttle))]
+    #[allow(dead_code, reason = "only twins leave gaps")]
+    fn gap<'a>(&'a self, state: Locked<'a, T, R>) -> Locked<'a, T, R> {
+        Locked::new(crate::sync::gap(&self.guarded, state.into_guard()))
     }
 
     /// Releases the lock, then wakes one worker.
     #[inline]
-    pub(crate) fn release(&self, state: MutexGuard<'_, State<T, R>>, call: Call) {
+    pub(crate) fn release(&self, state: Locked<'_, T, R>, call: Call) {
         self.hint(&state);
         drop(state);
         match call {
@@ -164,7 +184,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// Releases the lock, then wakes.
-    pub(crate) fn release_to_all(&self, state: MutexGuard<'_, State<T, R>>, calls: Calls) {
+    pub(crate) fn release_to_all(&self, state: Locked<'_, T, R>, calls: Calls) {
         self.release(state, calls.worker);
         if calls.all_workers {
             self.work.notify_all();
@@ -236,15 +256,15 @@ impl<T, R> Core<T, R> {
 
     fn sleep_until_done<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State<T, R>>,
+        mut state: Locked<'a, T, R>,
         until: Option<Instant>,
-    ) -> MutexGuard<'a, State<T, R>> {
+    ) -> Locked<'a, T, R> {
         #[cfg(loom_twin = "done_sleep_after_look")]
         {
-            state = crate::sync::gap(&self.state, state);
+            state = self.gap(state);
         }
         state.done_threads += 1;
-        let mut state = wait(&self.done, &self.state, state, until);
+        let mut state = self.sleep(&self.done, state, until);
         state.done_threads -= 1;
         state
     }
@@ -376,12 +396,12 @@ impl<T, R> Core<T, R> {
 
     fn sleep_until_called<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State<T, R>>,
+        mut state: Locked<'a, T, R>,
         until: Option<Instant>,
-    ) -> MutexGuard<'a, State<T, R>> {
+    ) -> Locked<'a, T, R> {
         #[cfg(loom_twin = "work_sleep_after_look")]
         {
-            state = crate::sync::gap(&self.state, state);
+            state = self.gap(state);
         }
         // C4: one armed sleeper is enough.
         let until = until
@@ -397,7 +417,7 @@ impl<T, R> Core<T, R> {
             self.lock()
         } else {
             state.crew.idle += 1;
-            let mut state = wait(&self.work, &self.state, state, aim);
+            let mut state = self.sleep(&self.work, state, aim);
             state.crew.idle -= 1;
             state.crew.called = state.crew.called.saturating_sub(1);
             state.crew.oversleep.woke(aim);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
@@ -97,6 +98,48 @@ fn an_item_enqueued_against_a_stop_is_accounted_for() {
         worker.join().unwrap();
         assert_eq!(report.accepted, accepted);
         assert_eq!(report.processed + report.unprocessed.len() as u64, accepted);
+    });
+}
+
+#[test]
+fn an_item_that_only_lengthens_a_batch_against_a_stop_is_accounted_for() {
+    loom::model(|| {
+        let limits = BatchLimits::new().with_max_items(4).with_linger(LONG);
+        let core = core_with(&limits, None, 4, 1);
+        core.try_enqueue(0).unwrap();
+        let worker = spawn_worker(&core);
+        let producer = spawn_producer(&core, 2);
+        let items = core.stop_now();
+        core.join(None);
+        let report = core.report(items);
+        let accepted = 1 + producer.join().unwrap();
+        worker.join().unwrap();
+        assert_eq!((report.accepted, report.processed), (accepted, 0));
+        assert_eq!(report.unprocessed.len() as u64, accepted);
+    });
+}
+
+#[test]
+fn nothing_lengthens_a_batch_once_a_stop_has_begun() {
+    loom::model(|| {
+        let limits = BatchLimits::new().with_max_items(4).with_linger(LONG);
+        let core = core_with(&limits, None, 4, 1);
+        core.try_enqueue(0).unwrap();
+        let begun = Arc::new(AtomicBool::new(false));
+        let (other, late) = (Arc::clone(&core), Arc::clone(&begun));
+        let producer = thread::spawn(move || {
+            let too_late = late.load(Ordering::Acquire);
+            let accepted = other.try_enqueue(1).is_ok();
+            assert!(!(too_late && accepted), "accepted after the stop had begun");
+            accepted
+        });
+        core.drain();
+        begun.store(true, Ordering::Release);
+        let accepted = 1 + u64::from(producer.join().unwrap());
+        let worker = spawn_worker(&core);
+        core.join(None);
+        worker.join().unwrap();
+        assert_eq!(core.report(Vec::new()).processed, accepted);
     });
 }
 

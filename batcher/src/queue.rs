@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!            lane            one lane; with an order by key one per worker, a key always in the same
+//!    put ─► tray             lane 0's open batch, laid out beside the lock (`tray.rs`)
 //!   offer ─► open [a b c]    the only batch under assembly; closed by items, bytes, linger, …
 //!               │ close: the whole Vec moves, no item does
 //!               ▼
@@ -25,11 +26,13 @@
 //! - **Q4** `outstanding` counts, per flush epoch, the batches from their first item to their end.
 
 mod outlet;
+mod tray;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 pub(crate) use outlet::{Hand, Settled, Take};
+pub(crate) use tray::Tray;
 
 use crate::batch::{Assembly, BatchLimits, Verdict};
 use crate::counters::Counters;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::batch::BatchLimits;
-use crate::queue::{Hand, Mode, Queue, Settled, Take};
+use crate::queue::{Hand, Mode, Queue, Settled, Take, Tray};
 use crate::ticket::Ticket;
 
 #[derive(Debug, Clone)]
@@ -113,6 +113,15 @@ impl Model {
 
 const LINGER_MS: u64 = 10;
 
+/// Does something with the batch laid out, as an enqueue does.
+fn on_tray<O>(queue: &mut Queue<u64, u64>, act: impl FnOnce(&mut Tray<u64, u64>) -> O) -> O {
+    let mut tray = Tray::new();
+    queue.lay_out(&mut tray);
+    let outcome = act(&mut tray);
+    queue.take_back(&mut tray);
+    outcome
+}
+
 /// Over half a million steps, 40 in a case; `FOOTMAN_MODEL_CASES` asks for more.
 fn cases() -> u32 {
     let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
@@ -145,12 +154,19 @@ proptest! {
             let takes = queue.mode == Mode::Running;
             match step {
                 Step::Offer { bytes } if takes && queue.room() > 0 => {
-                    queue.offer(item, bytes, 0, || now);
+                    if !(bytes == 0 && on_tray(&mut queue, |tray| tray.put(item)).is_ok()) {
+                        queue.offer(item, bytes, 0, || now);
+                    }
                     model.offer(item, bytes, ms, (max_items, max_bytes));
                     item += 1;
                 }
                 Step::Submit { bytes } if takes && queue.room() > 0 => {
-                    tickets.push((item, queue.submit(item, bytes, 0, || now).1));
+                    let laid = (bytes == 0).then(|| on_tray(&mut queue, |tray| tray.submit(item)));
+                    let ticket = match laid {
+                        Some(Ok(ticket)) => ticket,
+                        _ => queue.submit(item, bytes, 0, || now).1,
+                    };
+                    tickets.push((item, ticket));
                     model.offer(item, bytes, ms, (max_items, max_bytes));
                     item += 1;
                 }
@@ -264,6 +280,10 @@ proptest! {
                 Step::Drain => queue.mode = Mode::Draining,
                 _ => {}
             }
+            let begun = !model.open.items.is_empty() && queue.mode == Mode::Running;
+            let lengthens = begun && queue.room() > 0 && model.open.items.len() + 1 < max_items;
+            let laid = on_tray(&mut queue, |tray| tray.has_room());
+            prop_assert_eq!(laid, lengthens, "a tray is for items that only lengthen a batch");
             for (epoch, flush) in &flushes {
                 prop_assert_eq!(queue.is_flushed(*epoch), model.is_flushed(*flush));
             }

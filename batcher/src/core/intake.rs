@@ -3,11 +3,11 @@
 use std::hash::RandomState;
 use std::time::Instant;
 
-use super::{Core, State, spin_while};
+use super::{Core, Locked, State, spin_while};
 use crate::crew::Call;
 use crate::error::{EnqueueManyError, SubmitError, TryEnqueueError};
 use crate::queue::{Mode, Offered};
-use crate::sync::{MODEL, MutexGuard, Ordering, now, wait};
+use crate::sync::{MODEL, Ordering, lock, now};
 use crate::ticket::Ticket;
 
 /// Items moved under one lock by `enqueue_many`: bounds the critical section.
@@ -40,7 +40,7 @@ impl<T> Placement<T> {
 }
 
 /// An item that was not taken in, and the lock under which that was found.
-type Refused<'a, T, R> = (T, MutexGuard<'a, State<T, R>>);
+type Refused<'a, T, R> = (T, Locked<'a, T, R>);
 
 /// Why an enqueuer that waited for room goes without.
 pub(crate) enum NoRoom {
@@ -78,13 +78,21 @@ impl<T, R> Core<T, R> {
         item: T,
         (bytes, lane): (usize, usize),
     ) -> Result<(), Refused<'_, T, R>> {
-        let mut state = self.lock();
+        let mut guard = lock(&self.guarded);
+        let mut item = item;
+        if (bytes, lane) == (0, 0) {
+            match guard.tray.put(item) {
+                Ok(()) => return Ok(()),
+                Err(back) => item = back,
+            }
+        }
+        let mut state = Locked::new(guard);
         if !state.queue.takes_items() {
             return Err((item, state));
         }
         #[cfg(loom_twin = "accept_after_check")]
         {
-            state = crate::sync::gap(&self.state, state);
+            state = self.gap(state);
         }
         let offered = state.queue.offer(item, bytes, lane, now);
         if offered.closed || offered.first {
@@ -108,7 +116,15 @@ impl<T, R> Core<T, R> {
         item: T,
         (bytes, lane): (usize, usize),
     ) -> Result<Ticket<R>, Refused<'_, T, R>> {
-        let mut state = self.lock();
+        let mut guard = lock(&self.guarded);
+        let mut item = item;
+        if (bytes, lane) == (0, 0) {
+            match guard.tray.submit(item) {
+                Ok(ticket) => return Ok(ticket),
+                Err(back) => item = back,
+            }
+        }
+        let mut state = Locked::new(guard);
         if !state.queue.takes_items() {
             return Err((item, state));
         }
@@ -128,7 +144,7 @@ impl<T, R> Core<T, R> {
     }
 
     #[cold]
-    fn refuse(&self, mut state: MutexGuard<'_, State<T, R>>, item: T) -> TryEnqueueError<T> {
+    fn refuse(&self, mut state: Locked<'_, T, R>, item: T) -> TryEnqueueError<T> {
         if state.queue.mode != Mode::Running {
             state.queue.counters.refused_stopped += 1;
             return TryEnqueueError::Stopped(item);
@@ -290,10 +306,10 @@ impl<T, R> Core<T, R> {
             self.hint(&state);
             #[cfg(loom_twin = "room_sleep_after_look")]
             {
-                state = crate::sync::gap(&self.state, state);
+                state = self.gap(state);
             }
             state.room_threads += 1;
-            state = wait(&self.room, &self.state, state, until);
+            state = self.sleep(&self.room, state, until);
             state.room_threads -= 1;
             called = false;
         }
