@@ -51,6 +51,8 @@ pub struct TopicInfo {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SubscriptionInfo {
+    /// Tells it from the topic's other subscriptions while it lasts; one that comes later may have it again.
+    pub id: u32,
     /// The topic's name.
     pub topic: Arc<str>,
     /// The topic's life.

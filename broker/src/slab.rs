@@ -49,6 +49,13 @@ impl<T> Slab<T> {
         self.places.iter().flatten()
     }
 
+    /// Each with its number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..)
+            .zip(&self.places)
+            .filter_map(|(number, place)| Some((number, place.as_ref()?)))
+    }
+
     /// Takes all out; the memory stays.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.free.clear();
@@ -75,6 +82,9 @@ mod tests {
         assert_eq!(slab.remove(9), None);
         assert_eq!(slab.insert('c'), a);
         assert_eq!(slab.iter().collect::<String>(), "cb");
+        assert_eq!(slab.remove(a), Some('c'));
+        assert_eq!(slab.numbered().collect::<Vec<_>>(), [(b, &'b')]);
+        assert_eq!(slab.insert('c'), a);
         assert_eq!(slab.drain().collect::<String>(), "cb");
         assert_eq!((slab.len(), slab.insert('d')), (0, 0));
     }

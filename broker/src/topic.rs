@@ -488,11 +488,16 @@ impl Topic {
     }
 
     pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
-        let meters: Vec<_> = self.followers().meters.iter().cloned().collect();
+        let meters: Vec<_> = self
+            .followers()
+            .meters
+            .numbered()
+            .map(|(id, meter)| (id, Arc::clone(meter)))
+            .collect();
         let appender = self.lock();
         let (options, now) = (appender.options, self.clock.monotonic());
         let rate = appender.index.rate(now);
-        for meter in meters {
+        for (id, meter) in meters {
             // A reader may have been told that it lost records which the next store of the end publishes.
             let reading = meter.read();
             let end_offset = self.ring.tail().max(reading.next);
@@ -502,6 +507,7 @@ impl Topic {
             let by_rate = by_rate.and_then(|s| Duration::try_from_secs_f64(s).ok());
             let by_age = appender.index.time_left(reading.next, now);
             into.push(SubscriptionInfo {
+                id,
                 topic: Arc::clone(&self.name),
                 epoch: self.epoch,
                 started_offset: reading.started,

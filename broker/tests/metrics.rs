@@ -134,3 +134,20 @@ fn ten_thousand_consumers_of_one_topic_each_get_everything() {
     drop(consumers);
     assert_eq!(broker.topic("t").unwrap().subscriptions, 0);
 }
+
+#[test]
+fn an_id_tells_subscriptions_of_a_topic_apart_while_they_last() {
+    let (broker, _) = keeping(10);
+    let mut first = broker.consumer();
+    let mut second = broker.consumer();
+    for consumer in [&mut first, &mut second] {
+        consumer.subscribe("t", StartAt::Latest).unwrap();
+    }
+    let ids = || -> Vec<_> { broker.subscriptions().iter().map(|info| info.id).collect() };
+    let [a, b] = ids()[..] else {
+        panic!("there are two")
+    };
+    assert_ne!(a, b);
+    drop(first);
+    assert_eq!(ids(), [b], "the other keeps its own");
+}
