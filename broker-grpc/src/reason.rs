@@ -25,6 +25,10 @@ pub const UNKNOWN_TOPIC: &str = "UNKNOWN_TOPIC";
 pub const TOPIC_EXISTS: &str = "TOPIC_EXISTS";
 /// The topic was deleted while the request was under way.
 pub const TOPIC_DELETED: &str = "TOPIC_DELETED";
+/// The topic takes no records until it is resumed.
+pub const TOPIC_PAUSED: &str = "TOPIC_PAUSED";
+/// The topic keeps no index of its keys.
+pub const NOT_INDEXED: &str = "NOT_INDEXED";
 /// The offset is past the topic's end.
 pub const OFFSET_OUT_OF_RANGE: &str = "OFFSET_OUT_OF_RANGE";
 /// The topic has another epoch than the request wants.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use footman_broker::testing::conformance::{self, Appended, Refusal, Subscriber, TopicState};
 use footman_broker::{
-    Epoch, Item, OffsetQuery, Position, ProduceOptions, Record, StartAt, StopAt, TopicOptions,
-    TopicUpdate,
+    Epoch, Item, OffsetQuery, Position, ProduceOptions, Record, Records, StartAt, StopAt,
+    TopicOptions, TopicUpdate,
 };
 use footman_broker_grpc::proto::broker_client::BrokerClient;
 use footman_broker_grpc::{
@@ -32,6 +32,7 @@ fn state(topic: Topic) -> TopicState {
         epoch: topic.epoch,
         start_offset: topic.start_offset,
         end_offset: topic.end_offset,
+        paused: topic.paused,
     }
 }
 
@@ -47,6 +48,8 @@ fn refusal(reason: &str) -> Refusal {
         word::EMPTY_BATCH => Refusal::EmptyBatch,
         word::SEQUENCE_GAP => Refusal::SequenceGap,
         word::FENCED => Refusal::Fenced,
+        word::TOPIC_PAUSED => Refusal::TopicPaused,
+        word::NOT_INDEXED => Refusal::NotIndexed,
         other => Refusal::Other(other.to_owned()),
     }
 }
@@ -64,6 +67,7 @@ fn update(options: TopicOptions) -> TopicUpdate {
     update.max_bytes = Some(options.max_bytes);
     update.max_age = Some(options.max_age);
     update.max_record_bytes = Some(options.max_record_bytes);
+    update.last_by_key = Some(options.last_by_key);
     update
 }
 
@@ -104,6 +108,19 @@ impl conformance::Client for Remote {
     async fn purge_topic(&self, name: &str, before: Option<u64>) -> Result<TopicState, Refusal> {
         let purged = self.client.purge_topic(name, before).await;
         purged.map(state).map_err(call)
+    }
+
+    async fn pause_topic(&self, name: &str) -> Result<TopicState, Refusal> {
+        self.client.pause_topic(name).await.map(state).map_err(call)
+    }
+
+    async fn resume_topic(&self, name: &str) -> Result<TopicState, Refusal> {
+        let resumed = self.client.resume_topic(name).await;
+        resumed.map(state).map_err(call)
+    }
+
+    async fn last_by_key(&self, name: &str, key: &[u8]) -> Result<Option<Records>, Refusal> {
+        self.client.last_by_key(name, key).await.map_err(call)
     }
 
     async fn topic(&self, name: &str) -> Result<TopicState, Refusal> {

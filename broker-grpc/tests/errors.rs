@@ -16,6 +16,7 @@ use footman_broker_grpc::{
 use harness::{Running, channel, reason};
 use tonic::Code;
 use tonic::transport::Channel;
+use tonic_types::StatusExt as _;
 
 fn closed_options() -> ServerOptions {
     let mut options = ServerOptions::default();
@@ -148,6 +149,42 @@ async fn a_wrong_produce_is_refused_whole() {
         1,
         "no topic was made on the way"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_topic_says_when_to_try_again() {
+    let server = Running::start(ServerOptions::default()).await;
+    let (mut broker, mut admin) = plain(&server).await;
+    broker.produce_batch(one_record("t")).await.unwrap();
+    let name = || "t".to_owned();
+    let paused = admin
+        .pause_topic(proto::PauseTopicRequest { name: name() })
+        .await;
+    assert!(paused.unwrap().into_inner().topic.unwrap().paused);
+    let status = broker.produce_batch(one_record("t")).await.unwrap_err();
+    assert_eq!(
+        reason(&status),
+        (Code::FailedPrecondition, why::TOPIC_PAUSED.to_owned())
+    );
+    let retry = status.get_details_retry_info().expect("it says when");
+    assert!(retry.retry_delay.is_some_and(|delay| !delay.is_zero()));
+    let mut answers = broker
+        .produce(tokio_stream::iter([one_record("t")]))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    let Some(produce_response::Result::Error(error)) = answer.result else {
+        panic!("it is paused: {answer:?}");
+    };
+    assert_eq!(error.reason, why::TOPIC_PAUSED);
+    assert!(error.retry_after_ms > 0);
+    let resumed = admin
+        .resume_topic(proto::ResumeTopicRequest { name: name() })
+        .await;
+    assert!(!resumed.unwrap().into_inner().topic.unwrap().paused);
+    broker.produce_batch(one_record("t")).await.unwrap();
     server.stop().await;
 }
 

@@ -4,10 +4,10 @@ use footman_broker::testing::conformance::{
     self, Appended, Client, Refusal, Subscriber, TopicState,
 };
 use footman_broker::{
-    Broker, BrokerOptions, Consumer, CreateTopicError, Epoch, Item, OffsetQuery, Position,
-    ProduceError, ProduceOptions, ProducerError, PurgeTopicError, Record, StartAt, StopAt,
-    SubscribeError, SubscribeOptions, TopicInfo, TopicOptions, TopicUpdate, UnknownTopic,
-    UpdateTopicError,
+    Broker, BrokerOptions, Consumer, CreateTopicError, Epoch, Item, LastByKeyError, OffsetQuery,
+    Position, ProduceError, ProduceOptions, ProducerError, PurgeTopicError, Record, Records,
+    StartAt, StopAt, SubscribeError, SubscribeOptions, TopicInfo, TopicOptions, TopicUpdate,
+    UnknownTopic, UpdateTopicError,
 };
 
 struct Embedded(Broker);
@@ -18,6 +18,7 @@ fn state(info: TopicInfo) -> TopicState {
         epoch: info.epoch,
         start_offset: info.start_offset,
         end_offset: info.end_offset,
+        paused: info.paused,
     }
 }
 
@@ -41,6 +42,7 @@ fn produce(error: ProduceError) -> Refusal {
         ProduceError::EpochMismatch { .. } => Refusal::EpochMismatch,
         ProduceError::SequenceGap { .. } => Refusal::SequenceGap,
         ProduceError::Fenced { .. } => Refusal::Fenced,
+        ProduceError::TopicPaused { .. } => Refusal::TopicPaused,
         other => Refusal::Other(other.to_string()),
     }
 }
@@ -72,6 +74,22 @@ impl Client for Embedded {
         purged.map_err(|error| match error {
             PurgeTopicError::UnknownTopic(_) => Refusal::UnknownTopic,
             PurgeTopicError::OffsetOutOfRange { .. } => Refusal::OffsetOutOfRange,
+            other => Refusal::Other(other.to_string()),
+        })
+    }
+
+    async fn pause_topic(&self, name: &str) -> Result<TopicState, Refusal> {
+        self.0.pause_topic(name).map(state).map_err(unknown)
+    }
+
+    async fn resume_topic(&self, name: &str) -> Result<TopicState, Refusal> {
+        self.0.resume_topic(name).map(state).map_err(unknown)
+    }
+
+    async fn last_by_key(&self, name: &str, key: &[u8]) -> Result<Option<Records>, Refusal> {
+        self.0.last_by_key(name, key).map_err(|error| match error {
+            LastByKeyError::UnknownTopic(_) => Refusal::UnknownTopic,
+            LastByKeyError::NotIndexed { .. } => Refusal::NotIndexed,
             other => Refusal::Other(other.to_string()),
         })
     }

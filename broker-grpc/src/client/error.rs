@@ -138,6 +138,7 @@ impl ServerError {
         match self.code {
             ErrorCode::Unavailable | ErrorCode::Aborted => true,
             ErrorCode::ResourceExhausted => self.reason != reason::MESSAGE_TOO_LARGE,
+            ErrorCode::FailedPrecondition => self.reason == reason::TOPIC_PAUSED,
             // Not Footman's words: the connection broke on the way.
             ErrorCode::Cancelled
             | ErrorCode::Unknown

@@ -1,8 +1,8 @@
-//! Fetch: one bounded read of a topic, without a subscription.
+//! Reading without a subscription: a bounded part of a topic, or the newest record of a key.
 
 use std::time::Duration;
 
-use footman_broker::{Epoch, Item, StartAt, StopAt};
+use footman_broker::{Epoch, Item, Records, StartAt, StopAt};
 use prost::Message as _;
 
 use crate::client::Client;
@@ -66,5 +66,26 @@ impl Client {
             items,
             next: (epoch, next.next_offset),
         })
+    }
+
+    /// The newest record with this key among those that a topic keeps, alone; `None` if it keeps none. The topic must have been
+    /// created with (or updated to) [`TopicOptions::last_by_key`](footman_broker::TopicOptions::last_by_key).
+    ///
+    /// Its offset is where to subscribe from to miss no later one.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN_TOPIC`, `NOT_INDEXED`, or the connection's.
+    pub async fn last_by_key(&self, topic: &str, key: &[u8]) -> Result<Option<Records>, CallError> {
+        let request = proto::LastByKeyRequest {
+            topic: topic.to_owned(),
+            key: key.to_vec(),
+        };
+        let path = "/footman.v1.Broker/LastByKey";
+        // In its wire form it is a `SubscribeResponse` with a batch, or nothing.
+        match received(&self.exchange(path, &request).await?)? {
+            Received::Item(item) => Ok(item.into_records()),
+            _ => Ok(None),
+        }
     }
 }

@@ -28,6 +28,14 @@ pub struct Topic {
     pub appended_records: u64,
     /// Bytes appended in this epoch.
     pub appended_bytes: u64,
+    /// Records appended a second of late: over the last second, or over the last 256 records if they took longer.
+    pub records_per_second: f64,
+    /// Records given to subscriptions, all that there are and were.
+    pub delivered_records: u64,
+    /// Records of which subscriptions were told that they lost them, likewise.
+    pub lost_records: u64,
+    /// Whether producers are refused.
+    pub paused: bool,
     /// How many subscriptions follow it.
     pub subscriptions: u32,
     /// Its limits.
@@ -48,22 +56,35 @@ pub struct OffsetInfo {
     pub offset: u64,
 }
 
-/// One subscriber's place in one topic, as the server sees it.
+/// One subscriber's place in one topic, as the server sees it: its ledger.
+///
+/// `delivered + lost + lag == end_offset - started_offset`, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Subscription {
+    /// Tells it from the topic's other subscriptions while it lasts; one that comes later may have it again.
+    pub id: u32,
     /// The topic.
     pub topic: String,
     /// Its epoch.
     pub epoch: Epoch,
+    /// Where the ledger starts.
+    pub started_offset: u64,
     /// The first offset not yet taken.
     pub next_offset: u64,
+    /// The topic's end.
+    pub end_offset: u64,
     /// Records there that it has not taken.
     pub lag: u64,
     /// Records it has taken.
     pub delivered: u64,
     /// Records it was told it lost.
     pub lost: u64,
+    /// About how many records can be appended before it loses one; 0: it has lost some already.
+    pub headroom_records: u64,
+    /// About how long until it loses a record, if it takes none and the topic is appended to at its present rate, or by
+    /// the age of its next record; `None`: not by what can be foreseen.
+    pub headroom: Option<Duration>,
     /// Chosen by the subscriber.
     pub label: String,
 }
@@ -201,6 +222,36 @@ impl Client {
         topic(response.topic)
     }
 
+    /// Refuses what is produced to a topic, with `TOPIC_PAUSED`, until it is [resumed](Client::resume_topic). Subscribers read
+    /// on. This crate's producers try again until then, or until their delivery time-out.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN_TOPIC`, or the connection's.
+    pub async fn pause_topic(&self, name: &str) -> Result<Topic, CallError> {
+        let request = proto::PauseTopicRequest {
+            name: name.to_owned(),
+        };
+        let response: proto::PauseTopicResponse =
+            self.unary("/footman.v1.Admin/PauseTopic", &request).await?;
+        topic(response.topic)
+    }
+
+    /// Takes what is produced to a paused topic again.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN_TOPIC`, or the connection's.
+    pub async fn resume_topic(&self, name: &str) -> Result<Topic, CallError> {
+        let request = proto::ResumeTopicRequest {
+            name: name.to_owned(),
+        };
+        let response: proto::ResumeTopicResponse = self
+            .unary("/footman.v1.Admin/ResumeTopic", &request)
+            .await?;
+        topic(response.topic)
+    }
+
     /// Finds offsets, answered in the order asked; at most 1000 at once.
     ///
     /// # Errors
@@ -252,12 +303,17 @@ impl Client {
                 .await?;
             for from in page.subscriptions {
                 subscriptions.push(Subscription {
+                    id: from.id,
                     topic: from.topic,
                     epoch: epoch(from.epoch)?,
+                    started_offset: from.started_offset,
                     next_offset: from.next_offset,
+                    end_offset: from.end_offset,
                     lag: from.lag,
                     delivered: from.delivered,
                     lost: from.lost,
+                    headroom_records: from.headroom_records,
+                    headroom: from.headroom_us.map(Duration::from_micros),
                     label: from.label,
                 });
             }
@@ -302,6 +358,7 @@ fn update(from: TopicUpdate) -> proto::TopicOptions {
         max_bytes: from.max_bytes,
         max_age_ms: from.max_age.map(|age| age.map_or(0, millis)),
         max_record_bytes: from.max_record_bytes,
+        last_by_key: from.last_by_key,
     }
 }
 
@@ -314,6 +371,7 @@ fn options(from: proto::TopicOptions) -> TopicOptions {
         .filter(|millis| *millis > 0)
         .map(Duration::from_millis);
     options.max_record_bytes = from.max_record_bytes.unwrap_or(options.max_record_bytes);
+    options.last_by_key = from.last_by_key.unwrap_or(options.last_by_key);
     options
 }
 
@@ -328,6 +386,10 @@ fn topic(from: Option<proto::TopicInfo>) -> Result<Topic, CallError> {
         memory_bytes: from.memory_bytes,
         appended_records: from.appended_records,
         appended_bytes: from.appended_bytes,
+        records_per_second: from.records_per_second,
+        delivered_records: from.delivered_records,
+        lost_records: from.lost_records,
+        paused: from.paused,
         subscriptions: from.subscriptions,
         options: options(from.options.unwrap_or_default()),
         created: time(from.created_us),

@@ -403,6 +403,23 @@ pub struct FetchResponse {
     #[prost(message, repeated, tag = "2")]
     pub next: ::prost::alloc::vec::Vec<Position>,
 }
+/// See Broker.LastByKey.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LastByKeyRequest {
+    /// The topic.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// The key; empty is a key too.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+}
+/// See Broker.LastByKey.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LastByKeyResponse {
+    /// The record, alone; not set if the topic keeps none with that key. Subscribing from its offset misses no later one.
+    #[prost(message, optional, tag = "1")]
+    pub batch: ::core::option::Option<Batch>,
+}
 /// The limits of a topic. What is not set takes the server's default (CreateTopic) or stays as it is (UpdateTopic).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TopicOptions {
@@ -418,9 +435,13 @@ pub struct TopicOptions {
     /// Largest record, encoded; at most 3 MiB.
     #[prost(uint32, optional, tag = "4")]
     pub max_record_bytes: ::core::option::Option<u32>,
+    /// Whether LastByKey can be asked. Costs about 100 bytes and the key for each key of which a record is kept. Switching it
+    /// on walks all records kept.
+    #[prost(bool, optional, tag = "5")]
+    pub last_by_key: ::core::option::Option<bool>,
 }
 /// What there is to know about a topic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TopicInfo {
     /// Its name.
     #[prost(string, tag = "1")]
@@ -455,6 +476,18 @@ pub struct TopicInfo {
     /// When it was created.
     #[prost(int64, tag = "11")]
     pub created_us: i64,
+    /// Records appended a second of late: over the last second, or over the last 256 records if they took longer.
+    #[prost(double, tag = "12")]
+    pub records_per_second: f64,
+    /// Records given to subscriptions, all that there are and were.
+    #[prost(uint64, tag = "13")]
+    pub delivered_records: u64,
+    /// Records of which subscriptions were told that they lost them, likewise.
+    #[prost(uint64, tag = "14")]
+    pub lost_records: u64,
+    /// Producers are refused, see Admin.PauseTopic.
+    #[prost(bool, tag = "15")]
+    pub paused: bool,
 }
 /// See Admin.CreateTopic.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -467,7 +500,7 @@ pub struct CreateTopicRequest {
     pub options: ::core::option::Option<TopicOptions>,
 }
 /// See Admin.CreateTopic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTopicResponse {
     /// The topic as created.
     #[prost(message, optional, tag = "1")]
@@ -484,7 +517,7 @@ pub struct UpdateTopicRequest {
     pub options: ::core::option::Option<TopicOptions>,
 }
 /// See Admin.UpdateTopic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateTopicResponse {
     /// The topic as changed.
     #[prost(message, optional, tag = "1")]
@@ -498,7 +531,7 @@ pub struct DeleteTopicRequest {
     pub name: ::prost::alloc::string::String,
 }
 /// See Admin.DeleteTopic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeleteTopicResponse {
     /// The topic as it was.
     #[prost(message, optional, tag = "1")]
@@ -512,7 +545,7 @@ pub struct GetTopicRequest {
     pub name: ::prost::alloc::string::String,
 }
 /// See Admin.GetTopic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetTopicResponse {
     /// The topic.
     #[prost(message, optional, tag = "1")]
@@ -552,9 +585,37 @@ pub struct PurgeTopicRequest {
     pub before_offset: ::core::option::Option<u64>,
 }
 /// See Admin.PurgeTopic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PurgeTopicResponse {
     /// The topic after it.
+    #[prost(message, optional, tag = "1")]
+    pub topic: ::core::option::Option<TopicInfo>,
+}
+/// See Admin.PauseTopic.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseTopicRequest {
+    /// The name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// See Admin.PauseTopic.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PauseTopicResponse {
+    /// The topic, paused.
+    #[prost(message, optional, tag = "1")]
+    pub topic: ::core::option::Option<TopicInfo>,
+}
+/// See Admin.ResumeTopic.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeTopicRequest {
+    /// The name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// See Admin.ResumeTopic.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResumeTopicResponse {
+    /// The topic, resumed.
     #[prost(message, optional, tag = "1")]
     pub topic: ::core::option::Option<TopicInfo>,
 }
@@ -634,7 +695,7 @@ pub struct ListSubscriptionsResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// One subscriber's place in one topic.
+/// One subscriber's place in one topic: its ledger. `delivered + lost + lag = end_offset - started_offset`, always.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SubscriptionInfo {
     /// The topic.
@@ -658,6 +719,22 @@ pub struct SubscriptionInfo {
     /// Chosen by the client.
     #[prost(string, tag = "7")]
     pub label: ::prost::alloc::string::String,
+    /// Tells it from the topic's other subscriptions while it lasts; one that comes later may have it again.
+    #[prost(uint32, tag = "8")]
+    pub id: u32,
+    /// Where the ledger starts.
+    #[prost(uint64, tag = "9")]
+    pub started_offset: u64,
+    /// The topic's end.
+    #[prost(uint64, tag = "10")]
+    pub end_offset: u64,
+    /// About how many records can be appended before it loses one; 0: it has lost some already.
+    #[prost(uint64, tag = "11")]
+    pub headroom_records: u64,
+    /// About how long until it loses a record, if it takes none and the topic is appended to at its present rate, or by the age
+    /// of its next record. Not set: not by what can be foreseen.
+    #[prost(uint64, optional, tag = "12")]
+    pub headroom_us: ::core::option::Option<u64>,
 }
 /// See Admin.ServerInfo.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -955,6 +1032,32 @@ pub mod broker_client {
             req.extensions_mut().insert(GrpcMethod::new("footman.v1.Broker", "Fetch"));
             self.inner.unary(req, path, codec).await
         }
+        /// Finds the newest record with a key among those that a topic keeps. The topic must keep an index of its keys
+        /// (`TopicOptions.last_by_key`); else FAILED_PRECONDITION / `NOT_INDEXED`.
+        pub async fn last_by_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LastByKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LastByKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/footman.v1.Broker/LastByKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("footman.v1.Broker", "LastByKey"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1012,6 +1115,15 @@ pub mod broker_server {
             &self,
             request: tonic::Request<super::FetchRequest>,
         ) -> std::result::Result<tonic::Response<super::FetchResponse>, tonic::Status>;
+        /// Finds the newest record with a key among those that a topic keeps. The topic must keep an index of its keys
+        /// (`TopicOptions.last_by_key`); else FAILED_PRECONDITION / `NOT_INDEXED`.
+        async fn last_by_key(
+            &self,
+            request: tonic::Request<super::LastByKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LastByKeyResponse>,
+            tonic::Status,
+        >;
     }
     /// Producing and reading records.
     #[derive(Debug)]
@@ -1255,6 +1367,49 @@ pub mod broker_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FetchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/footman.v1.Broker/LastByKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct LastByKeySvc<T: Broker>(pub Arc<T>);
+                    impl<T: Broker> tonic::server::UnaryService<super::LastByKeyRequest>
+                    for LastByKeySvc<T> {
+                        type Response = super::LastByKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LastByKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Broker>::last_by_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LastByKeySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1540,6 +1695,57 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("footman.v1.Admin", "PurgeTopic"));
             self.inner.unary(req, path, codec).await
         }
+        /// Refuses what is produced to a topic, with FAILED_PRECONDITION / `TOPIC_PAUSED`, until it is resumed. Subscribers read
+        /// on; repeats of idempotent batches are still answered. Pausing a paused topic changes nothing.
+        pub async fn pause_topic(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseTopicResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/footman.v1.Admin/PauseTopic",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("footman.v1.Admin", "PauseTopic"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes what is produced to a paused topic again.
+        pub async fn resume_topic(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeTopicResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/footman.v1.Admin/ResumeTopic",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("footman.v1.Admin", "ResumeTopic"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Finds offsets: the oldest kept, the end, or the first at or after a time.
         pub async fn list_offsets(
             &mut self,
@@ -1676,6 +1882,23 @@ pub mod admin_server {
             request: tonic::Request<super::PurgeTopicRequest>,
         ) -> std::result::Result<
             tonic::Response<super::PurgeTopicResponse>,
+            tonic::Status,
+        >;
+        /// Refuses what is produced to a topic, with FAILED_PRECONDITION / `TOPIC_PAUSED`, until it is resumed. Subscribers read
+        /// on; repeats of idempotent batches are still answered. Pausing a paused topic changes nothing.
+        async fn pause_topic(
+            &self,
+            request: tonic::Request<super::PauseTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseTopicResponse>,
+            tonic::Status,
+        >;
+        /// Takes what is produced to a paused topic again.
+        async fn resume_topic(
+            &self,
+            request: tonic::Request<super::ResumeTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeTopicResponse>,
             tonic::Status,
         >;
         /// Finds offsets: the oldest kept, the end, or the first at or after a time.
@@ -2023,6 +2246,92 @@ pub mod admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PurgeTopicSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/footman.v1.Admin/PauseTopic" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseTopicSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::PauseTopicRequest>
+                    for PauseTopicSvc<T> {
+                        type Response = super::PauseTopicResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseTopicRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::pause_topic(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseTopicSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/footman.v1.Admin/ResumeTopic" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeTopicSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::ResumeTopicRequest>
+                    for ResumeTopicSvc<T> {
+                        type Response = super::ResumeTopicResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeTopicRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::resume_topic(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeTopicSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

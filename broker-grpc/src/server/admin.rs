@@ -207,6 +207,26 @@ impl admin_server::Admin for Admin {
         }))
     }
 
+    async fn pause_topic(
+        &self,
+        request: Request<proto::PauseTopicRequest>,
+    ) -> Result<Response<proto::PauseTopicResponse>, Status> {
+        let paused = self.0.broker.pause_topic(&request.into_inner().name);
+        answer(paused.map(|topic| proto::PauseTopicResponse {
+            topic: Some(convert::topic(&topic)),
+        }))
+    }
+
+    async fn resume_topic(
+        &self,
+        request: Request<proto::ResumeTopicRequest>,
+    ) -> Result<Response<proto::ResumeTopicResponse>, Status> {
+        let resumed = self.0.broker.resume_topic(&request.into_inner().name);
+        answer(resumed.map(|topic| proto::ResumeTopicResponse {
+            topic: Some(convert::topic(&topic)),
+        }))
+    }
+
     async fn list_offsets(
         &self,
         request: Request<proto::ListOffsetsRequest>,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use footman_broker::{
     End, EndReason, Epoch, Item, Lost, Records, Reset, StartAt, StopAt, SubscriptionInfo,
     TopicInfo, TopicOptions, TopicUpdate,
@@ -140,6 +141,11 @@ fn batch(records: &Records) -> Frame {
     }
 }
 
+/// A `LastByKeyResponse`: in its wire form a `SubscribeResponse` with a batch, or nothing.
+pub(crate) fn last_by_key(last: Option<Records>) -> Frame {
+    last.map_or_else(|| Frame::Message(Bytes::new()), |last| batch(&last))
+}
+
 pub(crate) fn response(item: subscribe_response::Item) -> Frame {
     let response = proto::SubscribeResponse { item: Some(item) };
     Frame::Message(response.encode_to_vec().into())
@@ -151,6 +157,7 @@ pub(crate) fn options(from: &TopicOptions) -> proto::TopicOptions {
         max_bytes: Some(from.max_bytes),
         max_age_ms: Some(from.max_age.map_or(0, millis)),
         max_record_bytes: Some(from.max_record_bytes),
+        last_by_key: Some(from.last_by_key),
     }
 }
 
@@ -165,6 +172,7 @@ pub(crate) fn new_options(
     options.max_bytes = from.max_bytes.unwrap_or(options.max_bytes);
     options.max_age = from.max_age_ms.map_or(options.max_age, age);
     options.max_record_bytes = from.max_record_bytes.unwrap_or(options.max_record_bytes);
+    options.last_by_key = from.last_by_key.unwrap_or(options.last_by_key);
     options
 }
 
@@ -175,6 +183,7 @@ pub(crate) fn update(from: Option<proto::TopicOptions>) -> TopicUpdate {
     update.max_bytes = from.max_bytes;
     update.max_age = from.max_age_ms.map(age);
     update.max_record_bytes = from.max_record_bytes;
+    update.last_by_key = from.last_by_key;
     update
 }
 
@@ -195,6 +204,10 @@ pub(crate) fn topic(from: &TopicInfo) -> proto::TopicInfo {
         subscriptions: u32::try_from(from.subscriptions).unwrap_or(u32::MAX),
         options: Some(options(&from.options)),
         created_us: micros(from.created),
+        records_per_second: from.records_per_second,
+        delivered_records: from.delivered_records,
+        lost_records: from.lost_records,
+        paused: from.paused,
     }
 }
 
@@ -209,6 +222,13 @@ pub(crate) fn subscription(from: SubscriptionInfo) -> proto::SubscriptionInfo {
         label: from
             .label
             .map_or_else(String::new, |label| label.to_string()),
+        id: from.id,
+        started_offset: from.started_offset,
+        end_offset: from.end_offset,
+        headroom_records: from.headroom_records,
+        headroom_us: from
+            .headroom
+            .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::proto::{self, DESCRIPTORS};
 use crate::server::ServeError;
 use crate::server::admin::Admin;
 use crate::server::calls::{Call, Watched};
+use crate::server::convert;
 use crate::server::fetch::fetch;
 use crate::server::limits::Limits;
 use crate::server::produce::{Appender, ProduceStream, StreamEnds};
@@ -202,6 +203,7 @@ enum BrokerMethod {
     ProduceBatch,
     Subscribe,
     Fetch,
+    LastByKey,
 }
 
 impl BrokerMethod {
@@ -211,6 +213,7 @@ impl BrokerMethod {
             "/footman.v1.Broker/ProduceBatch" => Some(BrokerMethod::ProduceBatch),
             "/footman.v1.Broker/Subscribe" => Some(BrokerMethod::Subscribe),
             "/footman.v1.Broker/Fetch" => Some(BrokerMethod::Fetch),
+            "/footman.v1.Broker/LastByKey" => Some(BrokerMethod::LastByKey),
             _ => None,
         }
     }
@@ -244,6 +247,12 @@ impl BrokerMethod {
                 let request = only(&mut messages, &state.limits).await?;
                 let request = proto::FetchRequest::decode(request)?;
                 Ok(respond(One::<true>(Some(fetch(&state, request).await?))))
+            }
+            BrokerMethod::LastByKey => {
+                let request = only(&mut messages, &state.limits).await?;
+                let request = proto::LastByKeyRequest::decode(request)?;
+                let last = state.broker.last_by_key(&request.topic, &request.key)?;
+                Ok(respond(One::<true>(Some(convert::last_by_key(last)))))
             }
         }
     }

@@ -3,12 +3,18 @@
 //! A code says what kind of thing to do (change the request, wait, give up), the reason says exactly what happened, the
 //! message says what to do in one sentence. What is too large is `INVALID_ARGUMENT` when it is a record (the same one
 //! never fits) and `RESOURCE_EXHAUSTED` when it is a message (gRPC's own convention, and other messages do fit).
+//!
+//! The broker may have more errors one day; each that it has now is named below.
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants
+)]
 
 use std::time::Duration;
 
 use footman_broker::{
-    CreateTopicError, InvalidName, InvalidOptions, OutOfMemory, ProduceError, ProducerError,
-    PurgeTopicError, SubscribeError, UnknownTopic, UpdateTopicError,
+    CreateTopicError, InvalidName, InvalidOptions, InvalidPattern, LastByKeyError, OutOfMemory,
+    ProduceError, ProducerError, PurgeTopicError, SubscribeError, UnknownTopic, UpdateTopicError,
 };
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -32,6 +38,9 @@ pub(crate) struct Failure {
 
 /// How long to wait before trying again what failed for want of memory or room.
 const FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// How long to wait before trying again what a paused topic refused.
+const PAUSED_RETRY: Duration = Duration::from_millis(500);
 
 /// How long to wait before connecting again to a server that shuts down.
 const DRAIN_RETRY: Duration = Duration::from_millis(100);
@@ -126,6 +135,10 @@ impl Failure {
     }
 
     /// What tonic says of a message that it could not take off the wire.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "gRPC's codes: the rest are passed on as they are"
+    )]
     pub(crate) fn unreadable(status: &Status, max: usize) -> Self {
         match status.code() {
             Code::OutOfRange => {
@@ -280,6 +293,21 @@ impl From<PurgeTopicError> for Failure {
     }
 }
 
+impl From<LastByKeyError> for Failure {
+    fn from(error: LastByKeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            LastByKeyError::UnknownTopic(error) => error.into(),
+            LastByKeyError::NotIndexed { topic } => {
+                let message = format!("{message}: switch it on with UpdateTopic");
+                Failure::new(Code::FailedPrecondition, reason::NOT_INDEXED, message)
+                    .with("topic", topic)
+            }
+            _ => Failure::new(Code::Internal, reason::INTERNAL, message),
+        }
+    }
+}
+
 impl From<ProducerError> for Failure {
     fn from(error: ProducerError) -> Self {
         let message = error.to_string();
@@ -324,6 +352,12 @@ impl From<ProduceError> for Failure {
                 let message = format!("{message}: send the request again to begin a new one");
                 Failure::new(Code::NotFound, reason::TOPIC_DELETED, message).with("topic", topic)
             }
+            ProduceError::TopicPaused { topic } => {
+                let message = format!("{message}: try again once it is resumed");
+                Failure::new(Code::FailedPrecondition, reason::TOPIC_PAUSED, message)
+                    .with("topic", topic)
+                    .retry_after(PAUSED_RETRY)
+            }
             ProduceError::EpochMismatch { expected, current } => {
                 Failure::epoch_mismatch(expected.into(), current.into())
             }
@@ -353,6 +387,10 @@ impl From<SubscribeError> for Failure {
         let message = error.to_string();
         match error {
             SubscribeError::InvalidName(error) => error.into(),
+            SubscribeError::InvalidPattern(InvalidPattern { .. })
+            | SubscribeError::OffsetOfPattern => {
+                Failure::new(Code::InvalidArgument, reason::INVALID_REQUEST, message)
+            }
             SubscribeError::UnknownTopic(error) => error.into(),
             SubscribeError::OffsetOutOfRange {
                 start_offset,

@@ -30,6 +30,12 @@ pub trait Client {
     async fn delete_topic(&self, name: &str) -> Result<(), Refusal>;
     /// Forgets the records below an offset, or all.
     async fn purge_topic(&self, name: &str, before: Option<u64>) -> Result<TopicState, Refusal>;
+    /// Refuses what is produced to a topic.
+    async fn pause_topic(&self, name: &str) -> Result<TopicState, Refusal>;
+    /// Takes it again.
+    async fn resume_topic(&self, name: &str) -> Result<TopicState, Refusal>;
+    /// Finds the newest record with a key.
+    async fn last_by_key(&self, name: &str, key: &[u8]) -> Result<Option<Records>, Refusal>;
     /// Describes a topic.
     async fn topic(&self, name: &str) -> Result<TopicState, Refusal>;
     /// Finds an offset.
@@ -65,6 +71,7 @@ pub struct TopicState {
     pub epoch: Epoch,
     pub start_offset: u64,
     pub end_offset: u64,
+    pub paused: bool,
 }
 
 /// Where a batch was appended.
@@ -91,6 +98,8 @@ pub enum Refusal {
     EmptyBatch,
     SequenceGap,
     Fenced,
+    TopicPaused,
+    NotIndexed,
     /// Whatever the scenarios do not ask for.
     Other(String),
 }
@@ -109,6 +118,8 @@ pub async fn run(client: &impl Client) {
     a_deleted_topic_ends_and_its_successor_is_a_reset(client).await;
     a_deleted_topic_takes_nothing_from_the_others(client).await;
     a_repeat_is_answered_and_not_appended(client).await;
+    a_paused_topic_takes_nothing_and_gives_what_it_has(client).await;
+    the_newest_record_of_a_key_is_found(client).await;
     what_cannot_be_done_is_refused_with_its_reason(client).await;
     a_subscriber_too_slow_for_a_flood_can_account_for_every_record(client).await;
 }
@@ -417,6 +428,73 @@ async fn a_repeat_is_answered_and_not_appended(client: &impl Client) {
     expect(client.delete_topic(topic).await);
 }
 
+async fn a_paused_topic_takes_nothing_and_gives_what_it_has(client: &impl Client) {
+    let topic = "conformance.paused";
+    let sequence = ProducerSequence {
+        producer_id: 43,
+        producer_epoch: 1,
+        first_sequence: 0,
+    };
+    let options = ProduceOptions::new().with_sequence(sequence);
+    expect(client.produce(topic, &numbered(0..3), &options).await);
+    assert!(!expect(client.topic(topic).await).paused);
+    for _ in 0..2 {
+        assert!(expect(client.pause_topic(topic).await).paused);
+    }
+    assert!(expect(client.topic(topic).await).paused);
+    let refused = client
+        .produce(topic, &numbered(3..4), &ProduceOptions::new())
+        .await;
+    assert_eq!(refused, Err(Refusal::TopicPaused));
+    let repeat = expect(client.produce(topic, &numbered(0..3), &options).await);
+    assert!(repeat.duplicate && repeat.base_offset == 0);
+    let mut subscriber = subscribe(client, &[(topic, StartAt::Earliest, StopAt::Never)]).await;
+    let mut wanted = 0;
+    while wanted < 3 {
+        wanted = records(subscriber.next().await).next_offset();
+    }
+    assert!(!expect(client.resume_topic(topic).await).paused);
+    assert_eq!(produce(client, topic, &numbered(3..4)).await.base_offset, 3);
+    assert_eq!(records(subscriber.next().await).base_offset(), 3);
+    expect(client.delete_topic(topic).await);
+}
+
+async fn the_newest_record_of_a_key_is_found(client: &impl Client) {
+    let topic = "conformance.keys";
+    let options = TopicOptions::default();
+    let options = options.with_max_records(4).with_last_by_key(true);
+    let Appended { epoch, .. } = {
+        expect(client.create_topic(topic, options).await);
+        let keyed = [("a", "1"), ("b", "2"), ("a", "3"), ("", "4"), ("c", "5")];
+        let keyed = keyed.map(|(key, value)| Record::new(value).with_key(key));
+        produce(client, topic, &keyed).await
+    };
+    for (key, found) in [
+        ("a", Some((2, "3"))),
+        ("", Some((3, "4"))),
+        ("c", Some((4, "5"))),
+        ("d", None),
+    ] {
+        let last = expect(client.last_by_key(topic, key.as_bytes()).await);
+        let last = last.as_ref().map(|records| {
+            assert_eq!((records.epoch(), records.len()), (epoch, 1));
+            let record = records.iter().next().expect("there is one");
+            (record.offset, record.value)
+        });
+        let found = found.map(|(offset, value)| (offset, value.as_bytes()));
+        assert_eq!(last, found, "{key:?}");
+    }
+    produce(client, topic, &numbered(5..7)).await;
+    let lapped = expect(client.last_by_key(topic, b"a").await);
+    assert!(lapped.is_none(), "what is overwritten is not found");
+    let mut update = TopicUpdate::new();
+    update.last_by_key = Some(false);
+    expect(client.update_topic(topic, update).await);
+    let refused = client.last_by_key(topic, b"c").await;
+    assert_eq!(refused.err(), Some(Refusal::NotIndexed));
+    expect(client.delete_topic(topic).await);
+}
+
 async fn what_cannot_be_done_is_refused_with_its_reason(client: &impl Client) {
     let topic = "conformance.refused";
     let options = TopicOptions::default();
@@ -427,6 +505,10 @@ async fn what_cannot_be_done_is_refused_with_its_reason(client: &impl Client) {
         unknown
     );
     assert_eq!(client.purge_topic(topic, None).await, unknown);
+    assert_eq!(client.pause_topic(topic).await, unknown);
+    assert_eq!(client.resume_topic(topic).await, unknown);
+    let last = client.last_by_key(topic, b"k").await;
+    assert_eq!(last.err(), Some(Refusal::UnknownTopic));
     assert_eq!(client.delete_topic(topic).await, Err(Refusal::UnknownTopic));
     let found = client.offset_for(topic, OffsetQuery::Latest).await;
     assert_eq!(found, Err(Refusal::UnknownTopic));

@@ -3,8 +3,8 @@
 use super::contender::Contender;
 use anyhow::{Context as _, Result};
 use footman_broker_grpc::proto::{
-    Batch, FetchRequest, FetchResponse, ProduceAck, ProduceRequest, ProduceResponse,
-    SubscribeRequest, SubscribeResponse,
+    Batch, FetchRequest, FetchResponse, LastByKeyRequest, LastByKeyResponse, ProduceAck,
+    ProduceRequest, ProduceResponse, SubscribeRequest, SubscribeResponse,
     broker_server::{Broker, BrokerServer},
     produce_response, subscribe_response,
 };
@@ -199,6 +199,13 @@ impl Broker for Tonic {
 
     async fn fetch(&self, _: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
         Err(Status::unimplemented("the bench does not fetch"))
+    }
+
+    async fn last_by_key(
+        &self,
+        _: Request<LastByKeyRequest>,
+    ) -> Result<Response<LastByKeyResponse>, Status> {
+        Err(Status::unimplemented("the bench does not look up"))
     }
 }
 
