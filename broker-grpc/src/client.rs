@@ -1,5 +1,6 @@
 //! The client: producers and subscribers with connections of their own, and one shared connection for the rest.
 
+mod absence;
 mod backoff;
 mod connection;
 mod delivery;
@@ -20,10 +21,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::body::One;
 use crate::proto;
 use crate::tls::ClientTls;
-use crate::wire::Frame;
 use connection::{Connection, Endpoint};
 
 pub use error::{CallError, ConnectError, ErrorCode, ProduceError, ServerError, SubscribeError};
@@ -136,24 +135,13 @@ impl Client {
         })
     }
 
-    /// One message there, one back.
     async fn exchange(
         &self,
         path: &'static str,
         request: &impl Message,
     ) -> Result<Bytes, CallError> {
         let connection = self.connection().await?;
-        let body = One::<false>(Some(Frame::Message(request.encode_to_vec().into())));
-        let call = async {
-            let mut messages = connection.call(path, body).await?;
-            let response = messages.next().await?;
-            // The status comes after the message.
-            if messages.next().await?.is_some() {
-                return Err(Status::internal("the server sent more than one response"));
-            }
-            response.ok_or_else(|| Status::internal("the server sent no response"))
-        };
-        let answer = timeout(CALL_TIMEOUT, call).await;
+        let answer = timeout(CALL_TIMEOUT, connection.exchange(path, request)).await;
         let answer =
             answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("the server does not answer")));
         answer.map_err(|status| ServerError::of(&status).into())

@@ -244,6 +244,38 @@ async fn a_full_buffer_makes_the_producer_wait_and_loses_nothing() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_waits_while_its_topic_is_paused() {
+    let server = Running::start(ServerOptions::default()).await;
+    let client = server.client().await;
+    let (refused, mut refusals) = tokio::sync::watch::channel(());
+    let producer = client
+        .producer("t")
+        .on_connection_change(move |event| {
+            if matches!(event, ConnectionEvent::Lost { message, .. } if message.contains("paused"))
+            {
+                refused.send_replace(());
+            }
+        })
+        .build();
+    producer.send(&Record::new("before")).await.unwrap();
+    assert!(client.pause_topic("t").await.unwrap().paused);
+    let sent = tokio::spawn(async move {
+        let sent = producer.send(&Record::new("after")).await;
+        (sent, producer)
+    });
+    timeout(PATIENCE, refusals.changed())
+        .await
+        .expect("it is refused")
+        .unwrap();
+    assert_eq!(client.topic("t").await.unwrap().end_offset, 1);
+    client.resume_topic("t").await.unwrap();
+    let (sent, producer) = timeout(PATIENCE, sent).await.expect("it goes on").unwrap();
+    assert_eq!(sent.unwrap().offset, 1);
+    assert_eq!(producer.close().await.unwrap().failed, 0);
+    server.stop().await;
+}
+
 /// A topic that was deleted can come back: until it does, a subscriber that has lost its connection waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_topic_is_waited_for_over_a_broken_connection() {
@@ -300,5 +332,52 @@ async fn a_deleted_topic_is_waited_for_over_a_broken_connection() {
         .await
         .unwrap();
     assert_eq!(records(&mut subscriber, 1).await[0].1.value, "b");
+    server.stop().await;
+}
+
+/// The others of a subscriber do not wait for one that was deleted, and it is followed on when it comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_topic_does_not_keep_the_others_from_coming_back() {
+    let mut options = ServerOptions::default();
+    options.broker.auto_create = false;
+    let server = Running::start(options).await;
+    let proxy = Proxy::start(server.addr).await;
+    let direct = server.client().await;
+    for topic in ["stays", "goes"] {
+        direct
+            .create_topic(topic, TopicUpdate::default())
+            .await
+            .unwrap();
+    }
+    let client = Client::connect(&proxy.addr.to_string()).await.unwrap();
+    let mut subscriber = client
+        .subscriber()
+        .topic("goes", StartAt::Earliest)
+        .topic("stays", StartAt::Earliest)
+        .build()
+        .await
+        .unwrap();
+    direct.delete_topic("goes").await.unwrap();
+    let end = next(&mut subscriber).await;
+    assert!(matches!(end, Item::End(end) if end.reason == EndReason::Deleted));
+
+    proxy.cut();
+    let producer = direct.producer("stays").build();
+    producer.send(&Record::new("a")).await.unwrap();
+    assert_eq!(records(&mut subscriber, 1).await[0].1.value, "a");
+
+    let new = direct
+        .create_topic("goes", TopicUpdate::default())
+        .await
+        .unwrap();
+    let Item::Reset(reset) = next(&mut subscriber).await else {
+        panic!("it is followed on");
+    };
+    assert_eq!((&*reset.topic, reset.new_epoch), ("goes", new.epoch));
+    producer.send(&Record::new("b")).await.unwrap();
+    assert_eq!(records(&mut subscriber, 1).await[0].1.value, "b");
+    let producer = direct.producer("goes").build();
+    producer.send(&Record::new("c")).await.unwrap();
+    assert_eq!(records(&mut subscriber, 1).await[0].1.value, "c");
     server.stop().await;
 }

@@ -8,12 +8,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prost::Message;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -24,12 +26,13 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::body::{MessageBody, Source};
+use crate::body::{MessageBody, One, Source};
 use crate::client::error::{ConnectError, cause};
 use crate::cork::{CorkedConnection, Uncork, cork};
 use crate::messages::Messages;
 use crate::socket::Socket;
 use crate::tls::ClientTls;
+use crate::wire::Frame;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -233,6 +236,22 @@ impl Drop for Connection {
 impl Connection {
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// One message there, one back.
+    pub(crate) async fn exchange(
+        &self,
+        path: &'static str,
+        request: &impl Message,
+    ) -> Result<Bytes, Status> {
+        let body = One::<false>(Some(Frame::Message(request.encode_to_vec().into())));
+        let mut messages = self.call(path, body).await?;
+        let response = messages.next().await?;
+        // The status comes after the message.
+        if messages.next().await?.is_some() {
+            return Err(Status::internal("the server sent more than one response"));
+        }
+        response.ok_or_else(|| Status::internal("the server sent no response"))
     }
 
     /// Starts a call; its messages come as they are.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Status;
 
 use crate::body::One;
+use crate::client::absence::Absence;
 use crate::client::backoff::Backoff;
 use crate::client::connection::{Connection, Endpoint};
 use crate::client::error::{ServerError, SubscribeError};
@@ -32,7 +33,7 @@ pub struct SubscriberBuilder {
 }
 
 /// How often an idle server is heard of.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 impl SubscriberBuilder {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
@@ -58,6 +59,7 @@ impl SubscriberBuilder {
             stop,
             place: None,
             is_deleted: false,
+            is_absent: false,
             is_over: false,
         });
         self
@@ -87,7 +89,7 @@ impl SubscriberBuilder {
         self
     }
 
-    /// How often an idle server says that it is alive, 100 ms to 60 s. Default 2 s. After three times as long without a word
+    /// How often an idle server says that it is alive, 100 ms to 60 s. Default 10 s. After three times as long without a word
     /// the connection counts as lost.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.heartbeat = every.clamp(Duration::from_millis(100), Duration::from_secs(60));
@@ -129,7 +131,7 @@ impl SubscriberBuilder {
             u32::try_from(self.heartbeat.as_millis()).unwrap_or(u32::MAX);
         let connection = subscriber.endpoint.connect().await?;
         let mut session = subscriber
-            .open(connection)
+            .open(Arc::new(connection))
             .await
             .map_err(|status| ServerError::of(&status))?;
         while subscriber.topics.iter().any(|topic| topic.place.is_none()) {
@@ -162,14 +164,49 @@ struct Followed {
     place: Option<(Epoch, u64)>,
     /// It was deleted, and may come back under its name.
     is_deleted: bool,
+    /// It has not come back, and the session does without it.
+    is_absent: bool,
     is_over: bool,
 }
 
 #[derive(Debug)]
 struct Session {
     /// Keeps the connection open.
-    _connection: Connection,
+    _connection: Arc<Connection>,
     messages: Messages<Incoming>,
+    /// For the topics that it does without.
+    absence: Option<Absence>,
+}
+
+/// What a session has to say.
+enum Heard {
+    Message(Bytes),
+    /// A topic that it does without is there.
+    Return,
+    Break(ServerError),
+}
+
+impl Session {
+    /// Cancel-safe, as far as messages are.
+    async fn hear(&mut self, silence: Duration) -> Heard {
+        let heard = timeout(silence, self.messages.next());
+        let heard = match &mut self.absence {
+            None => heard.await,
+            Some(absence) => tokio::select! {
+                biased;
+                heard = heard => heard,
+                () = absence => return Heard::Return,
+            },
+        };
+        match heard {
+            Ok(Ok(Some(message))) => Heard::Message(message),
+            Ok(Ok(None)) => Heard::Break(ServerError::protocol("the server ended the stream")),
+            Ok(Err(status)) => Heard::Break(ServerError::of(&status)),
+            Err(_) => Heard::Break(ServerError::protocol(format!(
+                "nothing heard for {silence:?}"
+            ))),
+        }
+    }
 }
 
 /// Follows topics of a server: the same items, in the same order, as a
@@ -178,7 +215,7 @@ struct Session {
 /// When the connection breaks, the server shuts down or falls silent, it connects again, with growing pauses and for as long
 /// as it takes, and goes on where it stopped: no record is given twice or left out without an
 /// [`Item::Lost`]. A server that was restarted shows as [`Item::Reset`], as does a topic that was deleted and created again; until
-/// it is, a connection that breaks stays away.
+/// it is, the others are followed without it. Where there are no others, a connection that breaks stays away.
 ///
 /// What is received and not yet asked for stays in the connection's windows, 8 MiB at most; a subscriber that is not polled is
 /// lapped or ended by the server, resumes when it is polled again, and is told what it lost.
@@ -209,18 +246,14 @@ impl Subscriber {
                 self.reconnect().await?;
                 continue;
             };
-            match timeout(self.silence, session.messages.next()).await {
-                Ok(Ok(Some(message))) => match self.take(message) {
+            match session.hear(self.silence).await {
+                Heard::Message(message) => match self.take(message) {
                     Ok(Some(item)) => return Ok(Some(item)),
                     Ok(None) => {}
                     Err(error) => self.lost(error)?,
                 },
-                Ok(Ok(None)) => self.lost(ServerError::protocol("the server ended the stream"))?,
-                Ok(Err(status)) => self.lost(ServerError::of(&status))?,
-                Err(_) => {
-                    let message = format!("nothing heard for {:?}", self.silence);
-                    self.lost(ServerError::protocol(message))?;
-                }
+                Heard::Return => self.session = None,
+                Heard::Break(error) => self.lost(error)?,
             }
         }
         Ok(None)
@@ -243,16 +276,19 @@ impl Subscriber {
     /// Gives up the session; an error that trying again cannot help is the caller's.
     fn lost(&mut self, error: ServerError) -> Result<(), SubscribeError> {
         self.session = None;
-        let awaits_return = error.reason == reason::UNKNOWN_TOPIC
-            && error.metadata.get("topic").is_some_and(|gone| {
-                let mut topics = self.topics.iter();
-                topics.any(|topic| topic.is_deleted && *topic.name == **gone)
-            });
-        if !error.is_retryable() && !awaits_return {
+        if !error.is_retryable() && self.deleted(&error).is_none() {
             return Err(error.into());
         }
         self.retry(error.to_string(), error.retry_after);
         Ok(())
+    }
+
+    /// The topic that the server does not know, if the subscriber was told that it was deleted.
+    fn deleted(&mut self, error: &ServerError) -> Option<&mut Followed> {
+        let unknown = error.metadata.get("topic");
+        let unknown = unknown.filter(|_| error.reason == reason::UNKNOWN_TOPIC)?;
+        let mut topics = self.topics.iter_mut();
+        topics.find(|topic| topic.is_deleted && *topic.name == **unknown)
     }
 
     fn retry(&mut self, message: String, retry_after: Option<Duration>) {
@@ -274,25 +310,52 @@ impl Subscriber {
                 return Ok(());
             }
         };
-        let opened = timeout(self.silence, self.open(connection)).await;
-        match opened.unwrap_or_else(|_| Err(Status::unavailable("the server does not answer"))) {
+        let opened = timeout(self.silence, self.open_without_absent(connection)).await;
+        let silent = || ServerError::of(&Status::unavailable("the server does not answer"));
+        match opened.unwrap_or_else(|_| Err(silent())) {
             Ok(session) => {
                 self.session = Some(session);
                 self.retry_at = None;
-                self.events.tell(&ConnectionEvent::Restored {
-                    attempts: self.backoff.attempts(),
-                });
+                let attempts = self.backoff.attempts();
+                // None: it was left for a topic that came back.
+                if attempts > 0 {
+                    self.events.tell(&ConnectionEvent::Restored { attempts });
+                }
                 Ok(())
             }
-            Err(status) => self.lost(ServerError::of(&status)),
+            Err(error) => self.lost(error),
         }
     }
 
-    async fn open(&self, connection: Connection) -> Result<Session, Status> {
+    /// Goes on without the deleted topics that have not come back; without any topic it cannot.
+    async fn open_without_absent(
+        &mut self,
+        connection: Connection,
+    ) -> Result<Session, ServerError> {
+        for topic in &mut self.topics {
+            topic.is_absent = false;
+        }
+        let connection = Arc::new(connection);
+        loop {
+            let error = match self.open(Arc::clone(&connection)).await {
+                Ok(session) => return Ok(session),
+                Err(status) => ServerError::of(&status),
+            };
+            match self.deleted(&error) {
+                Some(topic) if !topic.is_absent => topic.is_absent = true,
+                _ => return Err(error),
+            }
+            if !self.topics.iter().any(Followed::is_wanted) {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn open(&self, connection: Arc<Connection>) -> Result<Session, Status> {
         let topics = self
             .topics
             .iter()
-            .filter(|topic| !topic.is_over)
+            .filter(|topic| topic.is_wanted())
             .map(Followed::request);
         let request = proto::SubscribeRequest {
             topics: topics.collect(),
@@ -302,9 +365,13 @@ impl Subscriber {
         let messages = connection
             .call("/footman.v1.Broker/Subscribe", body)
             .await?;
+        let absent = self.topics.iter().filter(|topic| topic.is_absent);
+        let absent: Vec<_> = absent.map(|topic| Arc::clone(&topic.name)).collect();
+        let absence = (!absent.is_empty()).then(|| Absence::watch(Arc::clone(&connection), absent));
         Ok(Session {
             _connection: connection,
             messages,
+            absence,
         })
     }
 
@@ -340,6 +407,11 @@ fn followed<'t>(topics: &'t mut [Followed], name: &str) -> Result<&'t mut Follow
 }
 
 impl Followed {
+    /// Whether a session is to follow it.
+    fn is_wanted(&self) -> bool {
+        !self.is_over && !self.is_absent
+    }
+
     /// From where to go on.
     fn request(&self) -> proto::TopicStart {
         let mut request = topic_start(&self.name, self.start, self.stop);
