@@ -1,17 +1,24 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "server", feature = "client"))]
 mod body;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(any(feature = "server", feature = "client"))]
 mod cork;
+#[cfg(any(feature = "server", feature = "client"))]
 mod messages;
 pub mod reason;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "server", feature = "client"))]
 mod socket;
+#[cfg(any(feature = "server", feature = "client"))]
 mod stall;
+#[cfg(any(feature = "server", feature = "client"))]
 mod tls;
+#[cfg(any(feature = "server", feature = "client"))]
 mod wire;
 
 #[cfg(feature = "client")]
@@ -26,6 +33,7 @@ pub use server::{Address, InvalidAddress, Limits, ServeError, Server, ServerOpti
 pub use tls::ClientTls;
 #[cfg(feature = "server")]
 pub use tls::ServerTls;
+#[cfg(any(feature = "server", feature = "client"))]
 pub use tls::TlsError;
 
 /// The protobuf messages and plain tonic stubs of `footman.v1`, generated from `proto/footman/v1/broker.proto`.
