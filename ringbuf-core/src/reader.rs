@@ -8,7 +8,7 @@ use crate::error::TryReadError;
 use crate::ring::Ring;
 use crate::slot_block::SlotBlock;
 
-/// A reader that has looked in vain so often keeps no segment any more: some microseconds of polling. To leave
+/// At the look in vain of this number a reader lets go of its segment: some microseconds of polling. To leave
 /// a segment at once, only to enter it again for the next record, is two read-modify-writes a record.
 const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
 
@@ -16,8 +16,11 @@ const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
 ///
 /// It costs a producer nothing, wherever it stands. It looks at what is published in *runs*: the rest of a segment, or what
 /// there is of it. A run that it has begun is read to its end by reference, also when the ring moves on meanwhile; then the reader
-/// looks again, and is told what it lost if it was lapped. The segment of a run is kept until the reader is idle (it waits, or has
-/// looked a thousand times in vain), comes to the next segment, or is [released](Self::release), moved or dropped.
+/// looks again, and is told what it lost if it was lapped.
+///
+/// The segment of a run is kept, one at most, until the reader comes to the next segment, waits, has looked a thousand times in a row
+/// in vain, or is [released](Self::release), moved by [`seek`](Self::seek) or dropped. So an idle reader that waits or polls keeps nothing but its
+/// place; one that is left lying in the middle of a segment keeps that segment's memory, and delays no producer.
 ///
 /// After a lap the reader holds the oldest segment, so that a producer at full speed does not lap it again at once.
 pub struct Reader<T: Send + Sync> {

@@ -3,9 +3,16 @@
 //! # Progress
 //!
 //! Under the lock a batch of values is moved into slots and published, and once a segment a
-//! header is taken back; no code of `T`, of an iterator or of a constructor runs there. An owner
-//! that is preempted inside delays the other owners until it runs again, never a reader: all that is published stays readable, and there are
-//! no holes, for a sequence is given out only together with its record.
+//! header is taken back, and memory allocated if none is spare; no code of `T`, of an iterator or of a constructor runs there. So:
+//!
+//! - What stalls or panics in the caller's code holds up its own call alone: a constructor and an iterator run before
+//!   the lock is taken, the drop of old values after it is given back. A call that panics before has appended nothing, one that
+//!   panics in a drop has published its records.
+//! - An owner that the system takes off its core inside the lock delays the other owners until it runs again: they spin for
+//!   a moment, then yield. It delays no reader: all that is published stays readable, and there are
+//!   no holes, for a sequence is given out only together with its record.
+//!
+//! `tests/producer_faults.rs` shows the first, `a_producer_stopped_inside_delays_no_reader` below the second.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -192,5 +199,42 @@ impl<T: Send + Sync> fmt::Debug for SharedProducer<T> {
         f.debug_struct("SharedProducer")
             .field("ring", &self.ring)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "std", not(any(loom, shuttle))))]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use crate::{Ring, TryReadError};
+
+    #[test]
+    fn a_producer_stopped_inside_delays_no_reader() {
+        let (producer, ring) = Ring::new(100).unwrap();
+        let producer = producer.share();
+        producer.append_slice(&[0, 1, 2]).unwrap();
+        let (inside, is_inside) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        thread::scope(|scope| {
+            let stopped = producer.clone();
+            scope.spawn(move || {
+                stopped.shared.with(|shared| {
+                    inside.send(()).unwrap();
+                    may_go_on.recv().unwrap();
+                    shared.producer.append_only([3]);
+                });
+            });
+            is_inside.recv().unwrap();
+            let other = scope.spawn(|| producer.append(4));
+            let mut reader = ring.reader(0);
+            assert_eq!(reader.read_batch(10), Ok(&[0, 1, 2][..]));
+            assert_eq!(reader.try_read(), Err(TryReadError::Empty));
+            assert_eq!(ring.reader(1).try_read(), Ok(&1));
+            assert!(!other.is_finished(), "the lock lets one in at a time");
+            go_on.send(()).unwrap();
+            assert_eq!(other.join().unwrap(), Ok(4), "behind the stopped one");
+            assert_eq!(reader.read_batch(10), Ok(&[3, 4][..]));
+        });
     }
 }

@@ -319,6 +319,27 @@ fn a_thousand_idle_and_slow_readers_cost_a_segment_each_at_most() {
     assert!(after <= plain + 334 * 200, "{after}");
 }
 
+/// What a ring holds after a reader has looked in vain so often, and was then left behind.
+fn memory_after_looks(in_vain: u32) -> u64 {
+    let (mut producer, ring) = RingOptions::new(16).build_at(0, 8).unwrap();
+    let mut reader = ring.reader(0);
+    producer.append(0_u64);
+    assert_eq!(reader.try_read(), Ok(&0));
+    for _ in 0..in_vain {
+        assert_eq!(reader.try_read(), Err(TryReadError::Empty));
+    }
+    producer.append_batch(1..1_000);
+    ring.memory_bytes()
+}
+
+#[test]
+fn a_reader_that_polls_keeps_its_segment_for_a_thousand_looks() {
+    let segment = 8 * size_of::<u64>() as u64;
+    let idle = memory_after_looks(1_000);
+    assert_eq!(memory_after_looks(5_000), idle);
+    assert!(memory_after_looks(999) >= idle + segment);
+}
+
 #[test]
 fn sequences_near_the_end_of_the_range_are_ordinary() {
     let start = u64::MAX - 10_000;
