@@ -319,27 +319,32 @@ impl ByteProducer {
             |base: u64, base_bytes: u64| base <= at_least || bytes - base_bytes > max_bytes;
         // Oldest first; few are passed, mostly none.
         let mut index = 0;
-        while live
-            .get(index + 1)
-            .is_some_and(|next| passed(next.base, next.base_bytes))
-        {
+        let mut next = self.writer.second();
+        while next.is_some_and(|next| passed(next.base, next.base_bytes)) {
             index += 1;
+            next = live.get(index + 1);
         }
         let Some(segment) = live.get(index) else {
             return;
         };
         let block = self.writer.block(segment);
-        let mut oldest = self.oldest.max(segment.base).max(at_least);
-        loop {
-            let records = (oldest - segment.base) as usize;
-            // SAFETY: written by this producer: `oldest` is not above the segment's end.
-            self.oldest_bytes = segment.base_bytes + unsafe { block.start(records) } as u64;
-            if oldest == tail || bytes - self.oldest_bytes <= max_bytes {
-                break;
-            }
+        let bytes_before = |sequence: u64| {
+            let records = (sequence - segment.base) as usize;
+            // SAFETY: written by this producer: `sequence` is not above the segment's end.
+            segment.base_bytes + unsafe { block.start(records) } as u64
+        };
+        let mut oldest = self.oldest;
+        let mut before = self.oldest_bytes;
+        if oldest < segment.base.max(at_least) {
+            oldest = segment.base.max(at_least);
+            before = bytes_before(oldest);
+        }
+        while oldest < tail && bytes - before > max_bytes {
             oldest += 1;
+            before = bytes_before(oldest);
         }
         self.oldest = oldest;
+        self.oldest_bytes = before;
     }
 
     /// Takes back the segments that are wholly below the oldest sequence.

@@ -33,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 enum Appender {
-    Single(Producer<u64>),
+    Single(Box<Producer<u64>>),
     Shared(SharedProducer<u64>),
     Gone,
 }
@@ -138,7 +138,7 @@ impl Follower {
 
 fn run_against_the_model(start: u64, capacity: usize, slots: usize, steps: &[Step]) {
     let (producer, ring) = RingOptions::new(capacity).build_at(start, slots).unwrap();
-    let mut appender = Appender::Single(producer);
+    let mut appender = Appender::Single(Box::new(producer));
     let mut model = Model {
         start,
         tail: start,
