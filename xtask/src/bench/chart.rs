@@ -60,8 +60,9 @@ pub(crate) struct Chart {
 impl Chart {
     /// A file's name for it.
     pub(crate) fn file_name(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        format!("{}.svg", self.name.chars().map(plain).collect::<String>())
+        let words = self.name.split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        format!("{}.svg", words.join("-"))
     }
 }
 
@@ -153,6 +154,6 @@ mod tests {
             }
             assert_eq!(chart.svg.matches("<svg").count(), 1);
         }
-        assert_eq!(charts[2].file_name(), "servers-fanout-128B-x-.svg");
+        assert_eq!(charts[2].file_name(), "servers-fanout-128B-x.svg");
     }
 }

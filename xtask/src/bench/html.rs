@@ -3,8 +3,8 @@
 use super::{
     chart,
     compare::Change,
-    report::{Group, Report},
-    table::{better, number, standing, times_text},
+    report::{Group, Report, Standing},
+    table::{better, number, score, standing, times_text},
 };
 use anyhow::Result;
 use std::fmt::Write as _;
@@ -67,22 +67,33 @@ fn leads(page: &mut String, groups: &[Group<'_>]) {
     if led.is_empty() {
         return;
     }
-    *page += "<h2>Beside the best peer</h2>\n<table class=\"leads\">\n\
-              <tr><th>group<th>ours<th>best peer<th><th>unit<th>ours is\n";
+    let _ = write!(
+        page,
+        "<h2>Beside the best peer</h2>\n<p>{}. Bars are logarithmic; grey ones are within the spread.</p>\n\
+         <table class=\"leads\">\n\
+         <tr><th>group<th class=\"n\">ours<th class=\"n\">best<th>peer<th>unit<th class=\"n\">ours is\
+         <th class=\"lead\"><span>worse</span><span>better</span>\n",
+        score(groups),
+    );
     for (group, lead) in led {
-        let (Some(ours), Some(peer)) = (group.ours(), group.best_peer()) else {
-            continue;
+        let class = match lead.standing() {
+            Standing::Ahead => "better",
+            Standing::Even => "even",
+            Standing::Behind => "worse",
         };
-        let class = if lead >= 1.0 { "better" } else { "worse" };
+        let side = if lead.times >= 1.0 { "left" } else { "right" };
+        // A thousandfold fills its half.
+        let part = (lead.times.log10().abs() / 3.0).min(1.0) * 50.0;
         let _ = writeln!(
             page,
-            "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td>{}<td class=\"n {class}\">{}",
+            "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td>{}<td class=\"n {class}\">{}\
+             <td class=\"lead\"><i class=\"{class}\" style=\"{side}:50%;width:{part:.1}%\"></i>",
             escape(group.name),
-            number(ours.median),
-            number(peer.median),
-            escape(&peer.contender),
+            number(lead.ours.median),
+            number(lead.peer.median),
+            escape(&lead.peer.contender),
             escape(group.unit()),
-            times_text(lead),
+            times_text(lead.times),
         );
     }
     *page += "</table>\n";

@@ -98,10 +98,45 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// How many times better ours is than the best peer.
-    pub(crate) fn lead(&self) -> Option<f64> {
-        self.ours()?.times_better_than(self.best_peer()?)
+    /// How ours stands to the best peer.
+    pub(crate) fn lead(&self) -> Option<Lead<'a>> {
+        let (ours, peer) = (self.ours()?, self.best_peer()?);
+        Some(Lead {
+            ours,
+            peer,
+            times: ours.times_better_than(peer)?,
+        })
     }
+}
+
+/// Ours beside the best peer of its group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lead<'a> {
+    pub(crate) ours: &'a Figure,
+    pub(crate) peer: &'a Figure,
+    /// How many times better ours is.
+    pub(crate) times: f64,
+}
+
+impl Lead<'_> {
+    /// What the runs bear out: neither is ahead while some run of one was as some run of the other.
+    pub(crate) fn standing(&self) -> Standing {
+        if !self.ours.is_apart_from(self.peer) {
+            Standing::Even
+        } else if self.times > 1.0 {
+            Standing::Ahead
+        } else {
+            Standing::Behind
+        }
+    }
+}
+
+/// Whether ours is better than a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Ahead,
+    Even,
+    Behind,
 }
 
 /// All the figures of one run of the bench.
@@ -245,11 +280,23 @@ pub(super) mod tests {
         let first = &groups[0];
         assert_eq!(first.ours().expect("there").contender, "ringbuf-core");
         assert_eq!(first.best_peer().expect("there").contender, "rtrb");
-        assert_eq!(first.lead(), Some(2.5));
+        let lead = first.lead().expect("both are there");
+        assert_eq!((lead.times, lead.standing()), (2.5, Standing::Ahead));
         let latency = groups.iter().find(|group| group.better() == Better::Lower);
         let latency = latency.expect("there");
         assert_eq!(latency.ours().expect("there").contender, "footman");
-        assert_eq!(latency.lead(), Some(4.0), "less is better: 160 to 40");
+        let times = latency.lead().map(|lead| lead.times);
+        assert_eq!(times, Some(4.0), "less is better: 160 to 40");
+        let mut close = Report::new();
+        for (contender, runs) in [("footman", [9.0, 10.0, 12.0]), ("peer", [11.0, 12.0, 13.0])] {
+            close.add("g", contender, ("/s", Better::Higher), runs.to_vec());
+        }
+        let lead = close.groups()[0].lead().map(|lead| lead.standing());
+        assert_eq!(
+            lead,
+            Some(Standing::Even),
+            "11 is within the spread of ours"
+        );
         assert!(!report.groups()[0].figures[3].is_ours());
         let mut lossy = Report::new();
         for (contender, lost) in [("footman", 1.0), ("some", 3.0), ("none", 0.0)] {

@@ -1,6 +1,6 @@
 //! The figures as text: a table a group while the bench runs, a line a group at its end.
 
-use super::report::{Better, Figure, Group, Report};
+use super::report::{Better, Figure, Group, Report, Standing};
 use std::fmt::Write as _;
 
 /// Characters of the longest bar.
@@ -70,6 +70,24 @@ pub(crate) fn standing(group: &Group<'_>, figure: &Figure) -> String {
     format!("ours is {}{best}", times_text(times))
 }
 
+/// In how many groups ours is better than the best peer.
+pub(crate) fn score(groups: &[Group<'_>]) -> String {
+    let leads: Vec<_> = groups.iter().filter_map(Group::lead).collect();
+    let count = |standing| {
+        leads
+            .iter()
+            .filter(|lead| lead.standing() == standing)
+            .count()
+    };
+    format!(
+        "{} groups with a peer: ours is ahead of the best in {}, within the spread in {}, behind in {}",
+        leads.len(),
+        count(Standing::Ahead),
+        count(Standing::Even),
+        count(Standing::Behind),
+    )
+}
+
 /// `2.41 × better`, or `1.30 × worse`.
 pub(crate) fn times_text(times: f64) -> String {
     if times >= 1.0 {
@@ -102,20 +120,23 @@ pub(crate) fn summary(report: &Report) -> String {
             .max()
             .unwrap_or_default();
         for (group, lead) in &led {
-            let (Some(ours), Some(peer)) = (group.ours(), group.best_peer()) else {
-                continue;
-            };
             let _ = writeln!(
                 text,
-                "  {:<width$}  {:>9} to {:>9} {:<12} {:>16}  {}",
+                "  {:<width$}  {:>9} to {:>9} {:<12} {:>16}  {}{}",
                 group.name,
-                number(ours.median),
-                number(peer.median),
+                number(lead.ours.median),
+                number(lead.peer.median),
                 group.unit(),
-                times_text(*lead),
-                peer.contender,
+                times_text(lead.times),
+                lead.peer.contender,
+                if lead.standing() == Standing::Even {
+                    "  (within the spread)"
+                } else {
+                    ""
+                },
             );
         }
+        let _ = writeln!(text, "  {}", score(&groups));
     }
     let versions: Vec<_> = report
         .versions

@@ -45,7 +45,7 @@ pub(super) fn draw(family: &Family<'_, '_>, axis: Axis) -> Result<String> {
         area.draw(&Text::new(family.name.clone(), (8, 14), heading))?;
         let along = match axis {
             Axis::Percentiles => "by percentile",
-            Axis::Subscribers => "by their number",
+            Axis::Subscribers => "by the number at …",
         };
         let unit = format!(
             "{} {along}, {} is better",
