@@ -64,19 +64,18 @@ impl<S: Source> MessageBody<S> {
     /// Takes one message in.
     fn put(&mut self, frame: Frame) {
         let (length, run) = (frame.len(), frame.run_len());
-        self.gathered
-            .reserve(5 + length - run + run.min(2 * SHARE_BYTES));
+        // The start of a shared run keeps the head company: tiny frames cost the peer.
+        let copied = if run < 2 * SHARE_BYTES {
+            run
+        } else {
+            SHARE_BYTES
+        };
+        self.gathered.reserve(5 + length - run + copied);
         self.gathered.put_u8(0);
         // Messages are far below 4 GiB: a run has at most a few MiB.
         self.gathered
             .put_u32(u32::try_from(length).unwrap_or(u32::MAX));
         if let Some(mut run) = frame.put_head(&mut self.gathered) {
-            // The start of a shared run keeps the head company: tiny frames cost the peer.
-            let copied = if run.len() < 2 * SHARE_BYTES {
-                run.len()
-            } else {
-                SHARE_BYTES
-            };
             self.gathered.put_slice(&run.split_to(copied));
             self.run = run;
         }

@@ -101,7 +101,8 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         self.is_stuck = out.is_pending();
         if self.is_stuck {
             let rest = self.buffer.get(self.written..).unwrap_or_default();
-            if rest.len() <= self.buffer.capacity() / 2 {
+            // A copy of most of it would cost those who are merely slow more than it saves.
+            if rest.len() <= self.buffer.capacity() / 4 * 3 {
                 let rest = rest.to_vec();
                 self.written = 0;
                 give_back(&WRITE_BUFFER, mem::replace(&mut self.buffer, rest));
