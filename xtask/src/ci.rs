@@ -18,13 +18,13 @@ Examples:
   cargo xtask ci
   cargo xtask ci fmt clippy test")]
 pub(crate) struct Flags {
-    /// Steps to run (all without any): fmt clippy doc codegen no-std test loom shuttle sanitize instructions deny interop demo
+    /// Steps to run (all without any): fmt clippy doc codegen no-std one-side test loom shuttle sanitize instructions deny interop demo
     steps: Vec<String>,
 }
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fmt", || {
         command::run(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -47,6 +47,16 @@ const STEPS: [Step; 13] = [
             "--no-default-features",
             "--locked",
         ]))
+    }),
+    ("one-side", || {
+        // The client without the server, the other way round, and the messages without either.
+        for features in ["client", "server", ""] {
+            let mut check = cargo();
+            check.args(["clippy", "--package", "footman-broker-grpc", "--locked"]);
+            check.args(["--no-default-features", "--features", features]);
+            command::run(check.args(["--", "-Dwarnings"]))?;
+        }
+        Ok(())
     }),
     ("test", || {
         command::run(cargo().args(["test", "--workspace", "--locked"]))
