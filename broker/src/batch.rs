@@ -1,11 +1,16 @@
 //! A batch on its way into a topic: checked, stamped and laid out before the topic's lock is taken.
 //!
-//! What is under the lock is then one copy. Each thread uses its buffers again.
+//! What is under the lock is then one copy: of a batch from its thread's buffers, which are used again, of a single
+//! record from where its parts are.
 
 use std::cell::Cell;
 
+use ringbuf_core::ByteProducer;
+
 use crate::clock::Clock;
-use crate::encoding::{Head, InvalidReason, RECORD_TAG, Shape, TIMESTAMP_BYTES, check_body};
+use crate::encoding::{
+    HEAD_BYTES, Head, InvalidReason, RECORD_TAG, Shape, TIMESTAMP_BYTES, check_body,
+};
 use crate::error::ProduceError;
 use crate::options::MAX_BATCH_RECORDS;
 use crate::record::Record;
@@ -125,20 +130,103 @@ impl Batch {
         Ok(())
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(crate) fn prepared(&self) -> Prepared<'_> {
+        Prepared {
+            timestamps: &self.timestamps,
+            layout: Layout::Run {
+                bytes: &self.bytes,
+                ends: &self.ends,
+            },
+        }
+    }
+}
+
+/// Records that are checked and stamped: what is left to do is one copy.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    /// One of each record.
+    pub(crate) timestamps: &'a [i64],
+    pub(crate) layout: Layout<'a>,
+}
+
+/// Where the bytes are that the ring is to have.
+#[derive(Debug)]
+pub(crate) enum Layout<'a> {
+    /// One record, in pieces.
+    One {
+        parts: &'a [&'a [u8]],
+        key: Option<&'a [u8]>,
+    },
+    /// Records back to back, with the end of each.
+    Run { bytes: &'a [u8], ends: &'a [u32] },
+}
+
+impl Prepared<'_> {
+    /// Has `use_it` append one record, its parts taken from where they are. It must have no headers.
+    #[inline]
+    pub(crate) fn one<R>(
+        record: &Record,
+        max: usize,
+        clock: &Clock,
+        use_it: impl FnOnce(&Prepared<'_>) -> Result<R, ProduceError>,
+    ) -> Result<R, ProduceError> {
+        debug_assert!(record.headers.is_empty(), "headers would be left out");
+        let length = record.encoded_len();
+        check_size(0, length, max)?;
+        let own = record.own_timestamp();
+        let timestamp_us = own.unwrap_or_else(|| clock.wall_us());
+        let stamp = own.is_none().then_some(timestamp_us);
+        let mut bytes = [0; HEAD_BYTES];
+        let mut head = Head::new(&mut bytes);
+        record.stored_head(length, stamp, &mut head);
+        let use_parts = |parts: &[&[u8]]| {
+            let bytes: usize = parts.iter().map(|part| part.len()).sum();
+            if u32::try_from(bytes).is_err() {
+                let reason = InvalidReason::BatchTooLarge;
+                return Err(ProduceError::InvalidRecord { index: 0, reason });
+            }
+            use_it(&Prepared {
+                timestamps: &[timestamp_us],
+                layout: Layout::One {
+                    parts,
+                    key: record.key.as_deref(),
+                },
+            })
+        };
+        match &record.key {
+            None => use_parts(&[head.as_slice(), &record.value]),
+            Some(key) => {
+                let mut bytes = [0; HEAD_BYTES];
+                let mut value_head = Head::new(&mut bytes);
+                record.value_head(&mut value_head);
+                use_parts(&[head.as_slice(), key, value_head.as_slice(), &record.value])
+            }
+        }
     }
 
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
-    }
-
-    pub(crate) fn timestamps(&self) -> &[i64] {
-        &self.timestamps
-    }
-
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.timestamps.len()
+    }
+
+    /// Bytes of all records.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u64 {
+        match self.layout {
+            Layout::One { parts, .. } => parts.iter().map(|part| part.len() as u64).sum(),
+            Layout::Run { bytes, .. } => bytes.len() as u64,
+        }
+    }
+
+    /// Puts the records into the ring, and says which offset the first one has.
+    #[inline]
+    pub(crate) fn publish(&self, producer: &mut ByteProducer) -> u64 {
+        let mut writing = producer.batch();
+        match self.layout {
+            Layout::One { parts, .. } => writing.push(parts),
+            Layout::Run { bytes, ends } => writing.push_run(bytes, ends),
+        }
+        writing.publish().start
     }
 }
 

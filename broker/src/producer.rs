@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Prepared};
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::error::ProduceError;
@@ -68,7 +68,13 @@ impl Producer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn produce(&self, record: &Record) -> Result<Produced, ProduceError> {
-        self.produce_batch(std::slice::from_ref(record))
+        if !record.headers.is_empty() {
+            return self.produce_batch(std::slice::from_ref(record));
+        }
+        let topic = &*self.topic;
+        Prepared::one(record, topic.max_record_bytes(), topic.clock(), |one| {
+            topic.append(one, &ProduceOptions::default())
+        })
     }
 
     /// Appends records one after the other, all or none: nobody sees a part of them, and no other
@@ -116,7 +122,7 @@ impl Producer {
         let topic = &*self.topic;
         Batch::with(|batch| {
             fill(batch, topic.max_record_bytes(), topic.clock())?;
-            topic.append(batch, options)
+            topic.append(&batch.prepared(), options)
         })
     }
 }

@@ -155,31 +155,36 @@ impl Record {
     /// [`encoded_len`](Self::encoded_len)) with `stamp` in front, if there is one.
     #[inline]
     pub(crate) fn encode_stored(&self, body_len: usize, stamp: Option<i64>, bytes: &mut Vec<u8>) {
-        let value_len = self.value.len();
-        let value_head = |head: &mut Head<'_>| {
-            if value_len > 0 {
-                head.tag_and_length(VALUE_TAG, value_len);
-            }
-        };
-        let timestamp = stamp.or(self.own_timestamp());
-        let length = body_len + if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
-        Head::append_to(bytes, |head| {
-            head.tag_and_length(RECORD_TAG, length);
-            if let Some(timestamp_us) = timestamp {
-                head.timestamp(timestamp_us);
-            }
-            match &self.key {
-                Some(key) => head.tag_and_length(KEY_TAG, key.len()),
-                None => value_head(head),
-            }
-        });
+        Head::append_to(bytes, |head| self.stored_head(body_len, stamp, head));
         if let Some(key) = &self.key {
             bytes.extend_from_slice(key);
-            Head::append_to(bytes, value_head);
+            Head::append_to(bytes, |head| self.value_head(head));
         }
         bytes.extend_from_slice(&self.value);
         if !self.headers.is_empty() {
             self.encode_headers(bytes);
+        }
+    }
+
+    /// What the stored record has in front of its key, or of its value if it has no key.
+    #[inline]
+    pub(crate) fn stored_head(&self, body_len: usize, stamp: Option<i64>, head: &mut Head<'_>) {
+        let stamp_len = if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
+        head.tag_and_length(RECORD_TAG, body_len + stamp_len);
+        if let Some(timestamp_us) = stamp.or(self.own_timestamp()) {
+            head.timestamp(timestamp_us);
+        }
+        match &self.key {
+            Some(key) => head.tag_and_length(KEY_TAG, key.len()),
+            None => self.value_head(head),
+        }
+    }
+
+    /// What stands between the key and the value.
+    #[inline]
+    pub(crate) fn value_head(&self, head: &mut Head<'_>) {
+        if !self.value.is_empty() {
+            head.tag_and_length(VALUE_TAG, self.value.len());
         }
     }
 

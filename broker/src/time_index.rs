@@ -64,9 +64,11 @@ impl TimeIndex {
         self.age.is_some()
     }
 
-    /// Notes the next records, appended together. `now` is called only if the time is needed.
+    /// Notes the next records, appended together. `now` is called only if the time is needed. Whether an entry was
+    /// opened: only then there may be something to [trim](Self::trim), and its memory another.
     #[inline]
-    pub(crate) fn note(&mut self, timestamps_us: &[i64], mut now: impl FnMut() -> Nanos) {
+    pub(crate) fn note(&mut self, timestamps_us: &[i64], mut now: impl FnMut() -> Nanos) -> bool {
+        let mut opened = false;
         let mut rest = timestamps_us;
         while !rest.is_empty() {
             let open = self
@@ -78,14 +80,16 @@ impl TimeIndex {
             let (noted, left) = rest.split_at(most.min(rest.len()));
             rest = left;
             let Some(newest_us) = noted.iter().copied().max() else {
-                return;
+                break;
             };
             let first = self.end;
             self.end += noted.len() as u64;
             if room == 0 || !self.join(newest_us, &mut now) {
                 self.open(first, newest_us, now());
+                opened = true;
             }
         }
+        opened
     }
 
     /// Counts records to the newest entry, unless they came too long after its first.

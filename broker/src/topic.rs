@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crossbeam_utils::CachePadded;
 use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
 
-use crate::batch::Batch;
+use crate::batch::{Layout, Prepared};
 use crate::budget::Budget;
 use crate::clock::{Clock, Nanos};
 use crate::encoding::{TIMESTAMP_BYTES, next_record, read_body};
@@ -49,7 +50,8 @@ pub(crate) struct Topic {
     /// What is below was purged, expired or deleted: nobody may be given it, also who holds a part of the
     /// ring in which it still lies.
     floor: AtomicU64,
-    appender: Mutex<Appender>,
+    /// On cache lines of its own: readers that look for the next record share none with producers.
+    appender: CachePadded<Mutex<Appender>>,
     followers: Mutex<Followers>,
 }
 
@@ -67,8 +69,9 @@ struct Appender {
     idempotence: Idempotence,
     options: TopicOptions,
     appended_bytes: u64,
-    /// What the budget was told that this topic holds.
+    /// What the budget was told that this topic holds, and what of it the ring held then.
     accounted: u64,
+    ring_memory: u64,
     /// The newest record of each key, where that was asked for.
     last: Option<LastByKey>,
     paused: bool,
@@ -104,17 +107,18 @@ impl Topic {
             max_record: AtomicU32::new(record_limit(&options)),
             next_expiry: AtomicU64::new(Nanos::MAX),
             floor: AtomicU64::new(0),
-            appender: Mutex::new(Appender {
+            appender: CachePadded::new(Mutex::new(Appender {
                 producer,
                 index: TimeIndex::new(options.max_age),
                 idempotence: Idempotence::default(),
                 options,
                 appended_bytes: 0,
                 accounted,
+                ring_memory: accounted,
                 last: options.last_by_key.then(LastByKey::default),
                 paused: false,
                 deleted: false,
-            }),
+            })),
             followers: Mutex::default(),
         })
     }
@@ -135,7 +139,7 @@ impl Topic {
     /// Appends all of `batch` or nothing.
     pub(crate) fn append(
         &self,
-        batch: &Batch,
+        batch: &Prepared<'_>,
         options: &ProduceOptions,
     ) -> Result<Produced, ProduceError> {
         let count = batch.len() as u32;
@@ -173,34 +177,36 @@ impl Topic {
             let now = *monotonic.insert(self.clock.monotonic());
             self.expire_before(appender, now);
         }
-        let bytes = batch.bytes().len() as u64;
+        let bytes = batch.bytes();
         self.make_room(appender, bytes, u64::from(count))?;
 
-        let Appender {
-            producer,
-            index,
-            appended_bytes,
-            ..
-        } = appender;
-        let mut writing = producer.batch();
-        writing.push_run(batch.bytes(), batch.ends());
-        let offsets = writing.publish();
-        index.note(batch.timestamps(), || {
+        let base_offset = batch.publish(&mut appender.producer);
+        let opened = appender.index.note(batch.timestamps, || {
             *monotonic.get_or_insert_with(|| self.clock.monotonic())
         });
-        *appended_bytes += bytes;
+        appender.appended_bytes += bytes;
         if let Some(last) = &mut appender.last {
-            note_keys(last, batch.bytes(), offsets.start);
+            match batch.layout {
+                Layout::One { key: None, .. } => {}
+                Layout::One { key: Some(key), .. } => last.note(key, base_offset),
+                Layout::Run { bytes, .. } => note_keys(last, bytes, base_offset),
+            }
         }
         if let Some(sequence) = &options.sequence {
-            appender
-                .idempotence
-                .appended(sequence, count, offsets.start);
+            appender.idempotence.appended(sequence, count, base_offset);
         }
-        self.settle(appender);
+        // Where nothing else is kept, there is something to settle only once in many records.
+        if opened
+            || appender.index.has_age()
+            || appender.last.is_some()
+            || options.sequence.is_some()
+            || self.ring.memory_bytes() != appender.ring_memory
+        {
+            self.settle(appender);
+        }
         drop(guard);
         self.waits.notify();
-        Ok(produced(offsets.start, false))
+        Ok(produced(base_offset, false))
     }
 
     /// Refuses a batch for which the broker has no memory.
@@ -256,10 +262,14 @@ impl Topic {
             last.trim(oldest);
             keys = last.memory_bytes();
         }
-        // Relaxed: a hint for polls; what they do, they do under the lock.
-        self.next_expiry
-            .store(appender.index.next_expiry(), Ordering::Relaxed);
-        let held = self.ring.memory_bytes()
+        // Relaxed: a hint for polls; what they do, they do under the lock. Stored only where it has changed:
+        // each store takes the line from every reader that looks for a record.
+        let next_expiry = appender.index.next_expiry();
+        if next_expiry != self.next_expiry.load(Ordering::Relaxed) {
+            self.next_expiry.store(next_expiry, Ordering::Relaxed);
+        }
+        appender.ring_memory = self.ring.memory_bytes();
+        let held = appender.ring_memory
             + appender.index.memory_bytes()
             + appender.idempotence.memory_bytes()
             + keys;
