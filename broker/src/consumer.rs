@@ -13,6 +13,7 @@ use futures_core::Stream;
 
 use crate::broker::Shared;
 use crate::error::{NotSubscribed, PollTimeout, SeekError, SubscribeError};
+use crate::follower::Follower;
 use crate::following::Following;
 use crate::item::Item;
 use crate::name::check_name;
@@ -20,9 +21,10 @@ use crate::options::{ConsumerOptions, MAX_SUBSCRIPTIONS};
 use crate::pattern::matches;
 use crate::start::{Position, StartAt, SubscribeOptions, Subscribed};
 use crate::subscription::Subscription;
+use crate::subscriptions::Subscriptions;
 use crate::sync::{self, thread};
 use crate::topic::Topic;
-use crate::wait::{Signal, fence_before_sleep};
+use crate::wait::fence_before_sleep;
 
 /// The longest label that is kept.
 const MAX_LABEL_BYTES: usize = 255;
@@ -65,14 +67,15 @@ const SPINS: usize = if cfg!(shuttle) { 1 } else { 250 };
 /// ```
 pub struct Consumer {
     shared: Arc<Shared>,
-    signal: sync::Arc<Signal>,
-    subscriptions: Vec<Subscription>,
-    /// Whose turn it is.
-    turn: usize,
+    /// Holds the signal; its ledger is that of one of the subscriptions, if there are some.
+    first: sync::Arc<Follower>,
+    subscriptions: Subscriptions,
     patterns: Option<Box<Following>>,
     /// How much an item may have.
     max_records: u32,
     max_bytes: u32,
+    /// Whose turn it is.
+    turn: u32,
 }
 
 impl Consumer {
@@ -84,8 +87,8 @@ impl Consumer {
         let at_most = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         Self {
             shared,
-            signal: sync::Arc::new(Signal::default()),
-            subscriptions: Vec::new(),
+            first: sync::Arc::default(),
+            subscriptions: Subscriptions::None,
             turn: 0,
             patterns: None,
             max_records: at_most(max_records).max(1),
@@ -186,7 +189,7 @@ impl Consumer {
             .ok_or_else(not_subscribed)?
             .remove(pattern)?;
         let mut at = 0;
-        while let Some(subscription) = self.subscriptions.get(at) {
+        while let Some(subscription) = self.subscriptions.as_slice().get(at) {
             let kept = self
                 .patterns
                 .as_ref()
@@ -215,13 +218,16 @@ impl Consumer {
         by_pattern: bool,
     ) -> Result<Subscribed, SubscribeError> {
         let SubscribeOptions { start, stop } = options;
-        let mut subscription = Subscription::new(topic, start, stop, &self.signal)
-            .map_err(SubscribeError::from_start)?;
+        // The first one's ledger is used again when its subscription has left.
+        let follower = if self.subscriptions.iter().any(|s| s.is_of(&self.first)) {
+            sync::Arc::new(Follower::beside(&self.first))
+        } else {
+            sync::Arc::clone(&self.first)
+        };
+        let mut subscription =
+            Subscription::new(topic, start, stop, follower).map_err(SubscribeError::from_start)?;
         subscription.by_pattern = by_pattern;
         let subscribed = subscription.subscribed();
-        if self.subscriptions.is_empty() {
-            self.subscriptions.reserve_exact(1); // most follow one topic
-        }
         self.subscriptions.push(subscription);
         Ok(subscribed)
     }
@@ -235,7 +241,7 @@ impl Consumer {
             .subscriptions
             .iter()
             .position(|s| s.by_pattern && s.has_ended());
-        gone.map(|at| self.leave(at)).is_some()
+        gone.and_then(|at| self.leave(at)).is_some()
     }
 
     /// Takes up the topics that have appeared and match a pattern; whether there were any.
@@ -264,16 +270,16 @@ impl Consumer {
     /// [`NotSubscribed`] if it is not followed.
     pub fn unsubscribe(&mut self, topic: &str) -> Result<Position, NotSubscribed> {
         let at = self.index_of(topic)?;
-        Ok(self.leave(at))
+        self.leave(at).ok_or_else(|| NotSubscribed::new(topic))
     }
 
-    fn leave(&mut self, at: usize) -> Position {
-        let mut subscription = self.subscriptions.remove(at);
-        if at < self.turn {
+    fn leave(&mut self, at: usize) -> Option<Position> {
+        let mut subscription = self.subscriptions.remove(at)?;
+        if at < self.turn as usize {
             self.turn -= 1;
         }
         subscription.leave(&self.shared.registry);
-        subscription.position()
+        Some(subscription.position())
     }
 
     /// Goes on reading a topic somewhere else. The subscription's ledger starts again there.
@@ -284,6 +290,7 @@ impl Consumer {
         let at = self.index_of(topic)?;
         let subscription = self
             .subscriptions
+            .as_mut_slice()
             .get_mut(at)
             .ok_or_else(|| NotSubscribed::new(topic))?;
         subscription.seek(start)
@@ -307,7 +314,7 @@ impl Consumer {
 
     fn set_paused(&mut self, topic: &str, paused: bool) -> Result<(), NotSubscribed> {
         let at = self.index_of(topic)?;
-        if let Some(subscription) = self.subscriptions.get_mut(at) {
+        if let Some(subscription) = self.subscriptions.as_mut_slice().get_mut(at) {
             subscription.paused = paused;
         }
         Ok(())
@@ -359,7 +366,7 @@ impl Consumer {
             .rev()
             .find(|&end| label.is_char_boundary(end));
         label.truncate(end.unwrap_or(0));
-        self.signal.set_label(label.into());
+        self.first.signal().set_label(label.into());
     }
 
     /// The next item, if there is one now.
@@ -374,10 +381,17 @@ impl Consumer {
     fn poll_followed(&mut self) -> Option<Item> {
         let (max_records, max_bytes) = (self.max_records as usize, self.max_bytes as usize);
         let registry = &self.shared.registry;
-        let (before, after) = self.subscriptions.split_at_mut_checked(self.turn)?;
+        let turn = self.turn as usize;
+        let subscriptions = self.subscriptions.as_mut_slice();
+        let (before, after) = subscriptions.split_at_mut_checked(turn)?;
         for (i, subscription) in after.iter_mut().chain(before).enumerate() {
             if let Some(item) = subscription.try_next(registry, max_records, max_bytes) {
-                self.turn = (self.turn + i + 1) % self.subscriptions.len();
+                let next = turn + i + 1;
+                self.turn = if next < subscriptions.len() {
+                    next as u32
+                } else {
+                    (next - subscriptions.len()) as u32
+                };
                 return Some(item);
             }
         }
@@ -420,7 +434,7 @@ impl Consumer {
                 }
             }
         };
-        self.signal.clear();
+        self.first.signal().clear();
         found
     }
 
@@ -441,13 +455,13 @@ impl Consumer {
     /// Has `waker` woken when there may be an item, unless there is one now.
     #[cold]
     fn look_or_arm(&mut self, waker: &Waker) -> Option<Item> {
-        self.signal.register(waker);
+        self.first.signal().register(waker);
         loop {
-            for subscription in &mut self.subscriptions {
-                subscription.arm(&self.shared.registry, &self.signal);
+            for subscription in self.subscriptions.as_mut_slice() {
+                subscription.arm(&self.shared.registry);
             }
             if let Some(following) = &mut self.patterns {
-                following.arm(&self.shared.registry, &self.signal);
+                following.arm(&self.shared.registry, &self.first);
             }
             fence_before_sleep();
             if cfg!(loom_twin = "no_look_after_arming") {
@@ -479,7 +493,7 @@ struct Waiting<'c>(&'c mut Consumer);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.signal.clear();
+        self.0.first.signal().clear();
     }
 }
 
@@ -507,7 +521,7 @@ impl Stream for Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        for subscription in &mut self.subscriptions {
+        for subscription in self.subscriptions.as_mut_slice() {
             subscription.leave(&self.shared.registry);
         }
         if let Some(following) = &mut self.patterns {
@@ -521,7 +535,7 @@ impl fmt::Debug for Consumer {
         let positions: Vec<_> = self.positions().collect();
         f.debug_struct("Consumer")
             .field("positions", &positions)
-            .field("label", &self.signal.label())
+            .field("label", &self.first.signal().label())
             .finish_non_exhaustive()
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::error::{NotSubscribed, SubscribeError};
+use crate::follower::Follower;
 use crate::options::MAX_SUBSCRIPTIONS;
 use crate::pattern::{check_pattern, matches};
 use crate::registry::Registry;
 use crate::start::StartAt;
 use crate::sync;
 use crate::topic::Topic;
-use crate::wait::{Arming, Signal};
+use crate::wait::Arming;
 
 /// Patterns, and up to where the broker's topics have been looked at.
 #[derive(Debug, Default)]
@@ -78,10 +79,10 @@ impl Following {
         born
     }
 
-    /// Has `signal` woken when a topic is created.
-    pub(crate) fn arm(&mut self, registry: &Registry, signal: &sync::Arc<Signal>) {
+    /// Has `follower`'s consumer woken when a topic is created.
+    pub(crate) fn arm(&mut self, registry: &Registry, follower: &sync::Arc<Follower>) {
         if !self.is_empty() {
-            registry.all_births().waits.arm(&mut self.arming, signal);
+            registry.all_births().waits.arm(&mut self.arming, follower);
         }
     }
 

@@ -3,21 +3,15 @@
 //! Written by its consumer alone, without a read-modify-write; read by anyone, always as a whole: the
 //! law *delivered + lost + unread = appended since it started* holds for every reading.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::sync;
-use crate::wait::Signal;
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
     /// Odd while the others are being written.
     version: AtomicU64,
     started: AtomicU64,
     next: AtomicU64,
     lost: AtomicU64,
-    /// The consumer, for its label.
-    signal: sync::Arc<Signal>,
 }
 
 /// What a meter says at one time.
@@ -32,16 +26,6 @@ pub(crate) struct Reading {
 }
 
 impl Meter {
-    pub(crate) fn new(start: u64, signal: sync::Arc<Signal>) -> Self {
-        Self {
-            version: AtomicU64::new(0),
-            started: AtomicU64::new(start),
-            next: AtomicU64::new(start),
-            lost: AtomicU64::new(0),
-            signal,
-        }
-    }
-
     /// The consumer's own reading: nobody else writes.
     fn own(&self) -> Reading {
         Reading {
@@ -101,10 +85,6 @@ impl Meter {
             std::hint::spin_loop();
         }
     }
-
-    pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.signal.label()
-    }
 }
 
 /// What subscriptions were given, together.
@@ -133,7 +113,8 @@ mod tests {
 
     #[test]
     fn every_reading_adds_up_while_the_consumer_goes_on() {
-        let meter = Meter::new(10, sync::Arc::default());
+        let meter = Meter::default();
+        meter.restart(10);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for i in 0..200_000 {

@@ -15,14 +15,14 @@ use ringbuf_core::{ByteReader, TryReadError};
 
 use crate::epoch::Epoch;
 use crate::error::SeekError;
+use crate::follower::Follower;
 use crate::item::{End, EndReason, Item, Lost, Reset};
-use crate::meter::Meter;
 use crate::records::Records;
 use crate::registry::Registry;
 use crate::start::{Position, StartAt, StopAt, Subscribed};
 use crate::sync;
 use crate::topic::Topic;
-use crate::wait::{Arming, Signal};
+use crate::wait::Arming;
 
 /// A stop that is never reached.
 const NEVER: u64 = u64::MAX;
@@ -31,9 +31,9 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Subscription {
     topic: Arc<Topic>,
     reader: ByteReader,
-    meter: Arc<Meter>,
+    follower: sync::Arc<Follower>,
     /// Its number among the topic's followers.
-    follower: u32,
+    number: u32,
     pub(crate) paused: bool,
     /// A pattern took it up.
     pub(crate) by_pattern: bool,
@@ -62,7 +62,7 @@ impl Subscription {
         topic: Arc<Topic>,
         start: StartAt,
         stop: StopAt,
-        signal: &sync::Arc<Signal>,
+        follower: sync::Arc<Follower>,
     ) -> Result<Self, SeekError> {
         let (position, old) = resolve(&topic, start)?;
         let stop = match stop {
@@ -70,16 +70,16 @@ impl Subscription {
             StopAt::Offset(offset) if old.is_none() => offset,
             StopAt::End | StopAt::Offset(_) => topic.ring.tail(),
         };
-        let meter = Arc::new(Meter::new(position, sync::Arc::clone(signal)));
-        let follower = topic.follow(&meter);
+        follower.meter.restart(position);
+        let number = topic.follow(&follower);
         let reader = topic.ring.reader(position);
         let state = old.map_or(State::Following, |old| State::Resetting { old });
         let arming = Arming::default();
         Ok(Self {
             topic,
             reader,
-            meter,
             follower,
+            number,
             paused: false,
             by_pattern: false,
             arming,
@@ -144,7 +144,7 @@ impl Subscription {
         }
         let (position, old) = resolve(&self.topic, start)?;
         self.reader.seek(position);
-        self.topic.restart(&self.meter, position);
+        self.topic.restart(&self.follower.meter, position);
         self.state = old.map_or(State::Following, |old| State::Resetting { old });
         Ok(self.subscribed())
     }
@@ -188,7 +188,7 @@ impl Subscription {
             Ok(run) => {
                 let (topic, epoch) = (Arc::clone(&self.topic.name), self.topic.epoch);
                 let records = Records::from_run(topic, epoch, run);
-                self.meter.delivered_to(records.next_offset());
+                self.follower.meter.delivered_to(records.next_offset());
                 Some(Item::Records(records))
             }
             Err(TryReadError::Empty) => None,
@@ -203,7 +203,7 @@ impl Subscription {
         if until < to {
             self.reader.seek(until); // what lies behind the stop is not this subscription's loss
         }
-        self.meter.lost_to(until);
+        self.follower.meter.lost_to(until);
         Item::Lost(Lost::new(
             Arc::clone(self.name()),
             self.topic.epoch,
@@ -238,10 +238,10 @@ impl Subscription {
             .find(self.name())
             .filter(|t| t.epoch != self.topic.epoch)?;
         announced.waits.disarm(&mut self.arming);
-        self.topic.unfollow(self.follower);
+        self.topic.unfollow(self.number);
         let old = std::mem::replace(&mut self.topic, successor).epoch;
-        self.meter.restart(0);
-        self.follower = self.topic.follow(&self.meter);
+        self.follower.meter.restart(0);
+        self.number = self.topic.follow(&self.follower);
         self.reader = self.topic.ring.reader(0);
         self.state = State::Following;
         Some(self.reset(old))
@@ -262,16 +262,21 @@ impl Subscription {
         ))
     }
 
-    /// Has `signal` woken by whatever could give an item.
-    pub(crate) fn arm(&mut self, registry: &Registry, signal: &sync::Arc<Signal>) {
+    /// Whether it is this follower whose ledger it writes.
+    pub(crate) fn is_of(&self, follower: &sync::Arc<Follower>) -> bool {
+        sync::Arc::ptr_eq(&self.follower, follower)
+    }
+
+    /// Has the consumer woken by whatever could give an item.
+    pub(crate) fn arm(&mut self, registry: &Registry) {
         match self.state {
             _ if self.paused => {}
-            State::Following => self.topic.waits.arm(&mut self.arming, signal),
+            State::Following => self.topic.waits.arm(&mut self.arming, &self.follower),
             State::Ended { .. } => {
                 registry
                     .births_of(&self.topic.name)
                     .waits
-                    .arm(&mut self.arming, signal);
+                    .arm(&mut self.arming, &self.follower);
             }
             State::Resetting { .. } | State::Stopped => {}
         }
@@ -286,7 +291,7 @@ impl Subscription {
                 .disarm(&mut self.arming),
             _ => self.topic.waits.disarm(&mut self.arming),
         }
-        self.topic.unfollow(self.follower);
+        self.topic.unfollow(self.number);
     }
 }
 

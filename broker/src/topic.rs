@@ -16,6 +16,7 @@ use crate::clock::{Clock, Nanos};
 use crate::encoding::{TIMESTAMP_BYTES, next_record, read_body};
 use crate::epoch::Epoch;
 use crate::error::{InvalidOptions, LastByKeyError, OutOfMemory, ProduceError};
+use crate::follower::Follower;
 use crate::idempotence::Idempotence;
 use crate::info::{SubscriptionInfo, TopicInfo};
 use crate::last_by_key::{KEY_BYTES, LastByKey};
@@ -24,7 +25,7 @@ use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
 use crate::producer::Produced;
 use crate::records::Records;
 use crate::slab::Slab;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{self, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time_index::TimeIndex;
 use crate::wait::WaitSet;
 
@@ -58,7 +59,7 @@ pub(crate) struct Topic {
 /// The subscriptions of a topic, and what those that are no more were given.
 #[derive(Debug, Default)]
 struct Followers {
-    meters: Slab<Arc<Meter>>,
+    present: Slab<sync::Arc<Follower>>,
     past: Total,
 }
 
@@ -443,14 +444,15 @@ impl Topic {
     }
 
     /// Counts a subscription in.
-    pub(crate) fn follow(&self, meter: &Arc<Meter>) -> u32 {
-        self.followers().meters.insert(Arc::clone(meter))
+    pub(crate) fn follow(&self, follower: &sync::Arc<Follower>) -> u32 {
+        let follower = sync::Arc::clone(follower);
+        self.followers().present.insert(follower)
     }
 
-    pub(crate) fn unfollow(&self, follower: u32) {
+    pub(crate) fn unfollow(&self, number: u32) {
         let mut followers = self.followers();
-        if let Some(meter) = followers.meters.remove(follower) {
-            followers.past.add(&meter.read());
+        if let Some(follower) = followers.present.remove(number) {
+            followers.past.add(&follower.meter.read());
         }
     }
 
@@ -471,10 +473,10 @@ impl Topic {
         let (subscriptions, given) = {
             let followers = self.followers();
             let mut given = followers.past;
-            for meter in followers.meters.iter() {
-                given.add(&meter.read());
+            for follower in followers.present.iter() {
+                given.add(&follower.meter.read());
             }
-            (followers.meters.len(), given)
+            (followers.present.len(), given)
         };
         let appender = self.lock();
         TopicInfo {
@@ -498,18 +500,16 @@ impl Topic {
     }
 
     pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
-        let meters: Vec<_> = self
-            .followers()
-            .meters
-            .numbered()
-            .map(|(id, meter)| (id, Arc::clone(meter)))
-            .collect();
+        // Under the lock: once a follower has left, its ledger may be another subscription's.
+        let read = |(id, follower): (u32, &sync::Arc<Follower>)| {
+            (id, follower.meter.read(), follower.signal().label())
+        };
+        let readings: Vec<_> = self.followers().present.numbered().map(read).collect();
         let appender = self.lock();
         let (options, now) = (appender.options, self.clock.monotonic());
         let rate = appender.index.rate(now);
-        for (id, meter) in meters {
+        for (id, reading, label) in readings {
             // A reader may have been told that it lost records which the next store of the end publishes.
-            let reading = meter.read();
             let end_offset = self.ring.tail().max(reading.next);
             let lag = end_offset - reading.next;
             let headroom_records = self.headroom(&options, reading.next, lag);
@@ -528,7 +528,7 @@ impl Topic {
                 lag,
                 headroom_records,
                 headroom: by_rate.into_iter().chain(by_age).min(),
-                label: meter.label(),
+                label,
             });
         }
     }

@@ -1,13 +1,13 @@
 //! Waiting for a topic: who is to be woken when something was published.
 //!
-//! A consumer has one [`Signal`] (its task's waker). Before it sleeps it *arms* the signal in the
-//! [`WaitSet`] of each topic that it follows; who publishes drains the set and wakes all that were in
+//! A consumer has one [`Signal`] (its task's waker). Before it sleeps it *arms* its follower, which leads to the
+//! signal, in the [`WaitSet`] of each topic that it follows; who publishes drains the set and wakes all that were in
 //! it. Nobody polls a timer, and a producer that finds nobody armed pays one fence and one load.
 //!
 //! ```text
 //!   consumer                                producer
 //!   register(waker)                         publish           (the ring's tail)
-//!   arm: slots += signal, armed = 1   A1    fence SeqCst      P1
+//!   arm: slots += follower, armed = 1   A1    fence SeqCst      P1
 //!   fence SeqCst                      A2    armed == 0 ? done P2
 //!   look again; nothing? sleep        A3    drain: slots -> list, generation += 1, armed = 0
 //!                                           wake each of the list
@@ -36,10 +36,11 @@
 
 use std::task::Waker;
 
+use crate::follower::Follower;
 use crate::slab::Slab;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock};
 
-/// One consumer as its topics know it: where it is woken, and what it calls itself.
+/// Where a consumer is woken, and what it calls itself.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     inner: Mutex<Inner>,
@@ -48,7 +49,8 @@ pub(crate) struct Signal {
 #[derive(Debug, Default)]
 struct Inner {
     waker: Option<Waker>,
-    label: Option<std::sync::Arc<str>>,
+    /// Boxed: few consumers have one, and each has the room for it.
+    label: Option<Box<std::sync::Arc<str>>>,
 }
 
 impl Signal {
@@ -66,7 +68,7 @@ impl Signal {
         drop(waker); // user code, outside the lock
     }
 
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = lock(&self.inner).waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -74,11 +76,11 @@ impl Signal {
     }
 
     pub(crate) fn label(&self) -> Option<std::sync::Arc<str>> {
-        lock(&self.inner).label.clone()
+        lock(&self.inner).label.as_deref().cloned()
     }
 
     pub(crate) fn set_label(&self, label: std::sync::Arc<str>) {
-        lock(&self.inner).label = Some(label);
+        lock(&self.inner).label = Some(Box::new(label));
     }
 }
 
@@ -94,17 +96,30 @@ pub(crate) struct WaitSet {
 
 #[derive(Debug, Default)]
 struct Slots {
-    signals: Slab<Arc<Signal>>,
+    followers: Slab<Arc<Follower>>,
     /// Emptied by an earlier drain, to be used again.
-    spare: Slab<Arc<Signal>>,
+    spare: Slab<Arc<Follower>>,
 }
 
 /// Where a subscription is armed, if it is: only with the set that it was armed in.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Arming {
-    /// The set's generation then; 0: never armed.
-    generation: u64,
+    /// The set's generation then, in halves so that it aligns as they do; 0: never armed.
+    generation: [u32; 2],
     slot: u32,
+}
+
+impl Arming {
+    #[inline]
+    fn generation(&self) -> u64 {
+        let [high, low] = self.generation.map(u64::from);
+        high << 32 | low
+    }
+
+    fn new(generation: u64, slot: u32) -> Self {
+        let generation = [(generation >> 32) as u32, generation as u32];
+        Self { generation, slot }
+    }
 }
 
 impl WaitSet {
@@ -116,20 +131,17 @@ impl WaitSet {
         }
     }
 
-    /// Has `signal` woken by the next [`notify`](Self::notify). The caller then fences
+    /// Has `follower`'s consumer woken by the next [`notify`](Self::notify). The caller then fences
     /// ([`fence_before_sleep`]), once for all its sets, and looks again before it sleeps.
-    pub(crate) fn arm(&self, arming: &mut Arming, signal: &Arc<Signal>) {
+    pub(crate) fn arm(&self, arming: &mut Arming, follower: &Arc<Follower>) {
         // Acquire: see the module's header, "believe".
-        if arming.generation == self.generation.load(Ordering::Acquire) {
+        if arming.generation() == self.generation.load(Ordering::Acquire) {
             return;
         }
         let mut slots = lock(&self.slots);
-        let slot = slots.signals.insert(Arc::clone(signal));
+        let slot = slots.followers.insert(Arc::clone(follower));
         // Relaxed: generation changes under the lock alone; `armed` is ordered by the fences.
-        *arming = Arming {
-            generation: self.generation.load(Ordering::Relaxed),
-            slot,
-        };
+        *arming = Arming::new(self.generation.load(Ordering::Relaxed), slot);
         self.armed
             .store(self.armed.load(Ordering::Relaxed) + 1, Ordering::Relaxed); // A1
     }
@@ -137,17 +149,16 @@ impl WaitSet {
     /// Takes the signal out, if it is still in.
     pub(crate) fn disarm(&self, arming: &mut Arming) {
         let arming = std::mem::take(arming);
-        if arming.generation == 0 {
+        if arming.generation() == 0 {
             return;
         }
         let mut slots = lock(&self.slots);
-        if arming.generation != self.generation.load(Ordering::Relaxed)
+        if arming.generation() != self.generation.load(Ordering::Relaxed)
             && !cfg!(loom_twin = "disarm_unchecked")
         {
             return; // drained since
         }
-        let signal = slots.signals.remove(arming.slot);
-        if signal.is_some() {
+        if slots.followers.remove(arming.slot).is_some() {
             self.armed
                 .store(self.armed.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         }
@@ -169,7 +180,7 @@ impl WaitSet {
     fn drain(&self) {
         let mut slots = lock(&self.slots);
         let spare = std::mem::take(&mut slots.spare);
-        let mut signals = std::mem::replace(&mut slots.signals, spare);
+        let mut followers = std::mem::replace(&mut slots.followers, spare);
         let drained = self.generation.load(Ordering::Relaxed);
         let next = if cfg!(loom_twin = "drain_unnoticed") {
             drained
@@ -179,12 +190,12 @@ impl WaitSet {
         self.generation.store(next, Ordering::Release); // with `arm`'s Acquire
         self.armed.store(0, Ordering::Relaxed);
         drop(slots);
-        for signal in signals.drain() {
-            signal.wake();
+        for follower in followers.drain() {
+            follower.signal().wake();
         }
         let mut slots = lock(&self.slots);
-        if signals.capacity() > slots.spare.capacity() {
-            slots.spare = signals;
+        if followers.capacity() > slots.spare.capacity() {
+            slots.spare = followers;
         }
     }
 
@@ -196,7 +207,7 @@ impl WaitSet {
     #[cfg(all(test, not(any(loom, shuttle))))]
     fn slots(&self) -> usize {
         let slots = lock(&self.slots);
-        slots.signals.capacity() + slots.spare.capacity()
+        slots.followers.capacity() + slots.spare.capacity()
     }
 }
 
@@ -221,19 +232,21 @@ mod tests {
         }
     }
 
-    fn counted() -> (Arc<Counter>, Arc<Signal>) {
+    fn counted() -> (Arc<Counter>, Arc<Follower>) {
         let counter = Arc::new(Counter(Count::new(0)));
-        let signal = Arc::new(Signal::default());
-        signal.register(&Waker::from(Arc::clone(&counter)));
-        (counter, signal)
+        let follower = Arc::new(Follower::default());
+        follower
+            .signal()
+            .register(&Waker::from(Arc::clone(&counter)));
+        (counter, follower)
     }
 
     #[test]
     fn everyone_armed_is_woken_once() {
         let set = WaitSet::new();
         let waiters: Vec<_> = (0..100).map(|_| counted()).collect();
-        for (_, signal) in &waiters {
-            set.arm(&mut Arming::default(), signal);
+        for (_, follower) in &waiters {
+            set.arm(&mut Arming::default(), follower);
         }
         assert_eq!(set.armed(), 100);
         set.notify();
@@ -270,15 +283,15 @@ mod tests {
     #[test]
     fn an_idle_set_does_not_grow_by_waiting_and_giving_up() {
         let set = WaitSet::new();
-        let (_, signal) = counted();
+        let (_, follower) = counted();
         for _ in 0..100_000 {
             let mut arming = Arming::default();
-            set.arm(&mut arming, &signal);
-            set.arm(&mut arming, &signal);
+            set.arm(&mut arming, &follower);
+            set.arm(&mut arming, &follower);
             set.disarm(&mut arming);
         }
         assert_eq!(set.armed(), 0);
         assert!(set.slots() < 32, "{}", set.slots());
-        assert_eq!(Arc::strong_count(&signal), 1);
+        assert_eq!(Arc::strong_count(&follower), 1);
     }
 }

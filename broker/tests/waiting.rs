@@ -290,3 +290,44 @@ fn ten_thousand_consumers_of_one_topic_are_all_woken_and_all_served() {
     drop(consumers);
     assert_eq!(broker.topic("t").unwrap().subscriptions, 0);
 }
+
+#[test]
+fn who_has_left_its_first_topic_is_woken_by_the_others_and_each_keeps_its_own_ledger() {
+    let broker = broker();
+    let mut consumer = broker.consumer();
+    consumer.set_label("three");
+    for topic in ["a", "b"] {
+        consumer.subscribe(topic, StartAt::Latest).unwrap();
+    }
+    let produce = |topic: &str| {
+        broker
+            .producer(topic)
+            .unwrap()
+            .produce(&numbered(0))
+            .unwrap()
+    };
+    produce("a");
+    assert_eq!(drain_short(&mut consumer), ["a 0..1"]);
+    consumer.unsubscribe("a").unwrap();
+    consumer.subscribe("c", StartAt::Latest).unwrap();
+    let (count, waker) = counter();
+    for (wakes, topic) in ["b", "c"].into_iter().enumerate() {
+        assert!(
+            consumer
+                .poll_next_item(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        produce("a");
+        assert_eq!(count.0.load(Ordering::SeqCst), wakes, "a was left");
+        produce(topic);
+        assert_eq!(count.0.load(Ordering::SeqCst), wakes + 1);
+        assert_eq!(drain_short(&mut consumer), [format!("{topic} 0..1")]);
+    }
+    let ledgers: Vec<_> = broker
+        .subscriptions()
+        .into_iter()
+        .map(|s| (s.topic.to_string(), s.delivered, s.label.is_some()))
+        .collect();
+    assert_eq!(ledgers, [("b".into(), 1, true), ("c".into(), 1, true)]);
+    assert_eq!(broker.topic("a").unwrap().delivered_records, 1);
+}

@@ -7,12 +7,13 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use crate::wait::{Arming, Signal, WaitSet, fence_before_sleep};
+use crate::follower::Follower;
+use crate::wait::{Arming, WaitSet, fence_before_sleep};
 
 /// Waits until `tail` reaches `wanted`, as a consumer does; a lost wake-up is a deadlock.
 async fn reached(
     set: &WaitSet,
-    signal: &Arc<Signal>,
+    follower: &Arc<Follower>,
     arming: &mut Arming,
     tail: &AtomicU64,
     wanted: u64,
@@ -22,8 +23,8 @@ async fn reached(
         if tail.load(Ordering::Acquire) >= wanted {
             return Poll::Ready(());
         }
-        signal.register(cx.waker());
-        set.arm(arming, signal);
+        follower.signal().register(cx.waker());
+        set.arm(arming, follower);
         fence_before_sleep();
         if tail.load(Ordering::Acquire) >= wanted {
             Poll::Ready(())
@@ -51,12 +52,12 @@ fn loom_a_waiter_sees_every_publication() {
                 publish(&set, &tail, 2);
             })
         };
-        let signal = Arc::new(Signal::default());
+        let follower = Arc::new(Follower::default());
         let mut arming = Arming::default();
         block_on(async {
-            reached(&set, &signal, &mut arming, &tail, 1).await;
+            reached(&set, &follower, &mut arming, &tail, 1).await;
             // Perhaps still armed from before: the generation says so, and it must be right.
-            reached(&set, &signal, &mut arming, &tail, 2).await;
+            reached(&set, &follower, &mut arming, &tail, 2).await;
         });
         producer.join().unwrap();
     });
@@ -70,9 +71,9 @@ fn loom_two_waiters_are_both_woken() {
         let waiter = {
             let (set, tail) = (Arc::clone(&set), Arc::clone(&tail));
             move || {
-                let signal = Arc::new(Signal::default());
+                let follower = Arc::new(Follower::default());
                 let mut arming = Arming::default();
-                block_on(reached(&set, &signal, &mut arming, &tail, 1));
+                block_on(reached(&set, &follower, &mut arming, &tail, 1));
                 set.disarm(&mut arming);
             }
         };
@@ -96,21 +97,21 @@ fn loom_who_leaves_does_not_take_another_out() {
         let leaver = {
             let set = Arc::clone(&set);
             thread::spawn(move || {
-                let signal = Arc::new(Signal::default());
+                let follower = Arc::new(Follower::default());
                 let mut arming = Arming::default();
-                signal.register(Waker::noop());
-                set.arm(&mut arming, &signal);
+                follower.signal().register(Waker::noop());
+                set.arm(&mut arming, &follower);
                 set.disarm(&mut arming);
-                signal.clear();
+                follower.signal().clear();
             })
         };
         let producer = {
             let (set, tail) = (Arc::clone(&set), Arc::clone(&tail));
             thread::spawn(move || publish(&set, &tail, 1))
         };
-        let signal = Arc::new(Signal::default());
+        let follower = Arc::new(Follower::default());
         let mut arming = Arming::default();
-        block_on(reached(&set, &signal, &mut arming, &tail, 1));
+        block_on(reached(&set, &follower, &mut arming, &tail, 1));
         leaver.join().unwrap();
         producer.join().unwrap();
     });
