@@ -29,9 +29,11 @@ use crate::wait::fence_before_sleep;
 /// The longest label that is kept.
 const MAX_LABEL_BYTES: usize = 255;
 
-/// Looks at one topic or another before a blocking wait goes to sleep: longer than a producer takes to wake a
-/// thread, so that a record at a time need not cost a sleep and a wake each.
-const SPINS: usize = if cfg!(shuttle) { 1 } else { 250 };
+/// Looks before a blocking wait goes to sleep: for longer together than a producer takes to wake a thread, so that a
+/// record at a time need not cost a sleep and a wake each.
+const LOOKS: usize = if cfg!(shuttle) { 1 } else { 24 };
+/// Spins before the first of them, and between two at the most: about a quarter of a microsecond, and one.
+const PAUSES: (u32, u32) = if cfg!(shuttle) { (1, 1) } else { (16, 64) };
 
 /// Follows topics; made by [`Broker::consumer`](crate::Broker::consumer).
 ///
@@ -410,9 +412,12 @@ impl Consumer {
         if timeout.is_zero() {
             return Err(PollTimeout { timeout });
         }
-        // A record that is on its way comes sooner than a thread falls asleep and is woken.
-        for _ in 0..SPINS / self.subscriptions.len().max(1) {
-            std::hint::spin_loop();
+        // A record that is on its way comes sooner than a thread falls asleep and is woken. The looks are further and
+        // further apart: each takes the topic's end from the processor of who appends, who is slower for it.
+        let (mut pause, longest) = PAUSES;
+        for _ in 0..LOOKS.div_ceil(self.subscriptions.len().max(1)) {
+            (0..pause).for_each(|_| std::hint::spin_loop());
+            pause = (pause * 2).min(longest);
             if let Some(item) = self.try_poll() {
                 return Ok(item);
             }
