@@ -13,10 +13,14 @@ use crate::epoch::Epoch;
 use crate::error::InvalidRecord;
 use crate::record::Record;
 
+/// A run of at most so many bytes is copied: that is cheaper than to count one more in the ring and in its segment, which
+/// all who read count in, and it keeps no memory of the topic's.
+const COPIED_BYTES: usize = 512;
+
 /// Records in a row of one topic, at least one.
 ///
-/// Cheap to clone. It keeps the piece of the topic's memory that it lies in (a segment of at most
-/// 256 KiB, or one larger record) until it is dropped; producers never wait for it.
+/// Cheap to clone. Unless it is small, it keeps the piece of the topic's memory that it lies in (a segment of at
+/// most 256 KiB, or one larger record) until it is dropped; producers never wait for it.
 ///
 /// ```
 /// use footman_broker::{Broker, BrokerOptions, Record, StartAt};
@@ -78,12 +82,18 @@ impl Records {
     /// A run of a topic's ring.
     #[inline]
     pub(crate) fn from_run(topic: Arc<str>, epoch: Epoch, run: ByteRun<'_>) -> Self {
+        let (base_offset, count) = (run.base(), run.len());
+        let encoded = if run.bytes().len() <= COPIED_BYTES {
+            Bytes::copy_from_slice(run.bytes())
+        } else {
+            Bytes::from_owner(run.into_owned())
+        };
         Self {
             topic,
             epoch,
-            base_offset: run.base(),
-            count: run.len(),
-            encoded: Bytes::from_owner(run.into_owned()),
+            base_offset,
+            count,
+            encoded,
         }
     }
 

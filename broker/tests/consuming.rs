@@ -6,7 +6,9 @@ use footman_broker::{
     ConsumerOptions, Item, MAX_SUBSCRIPTIONS, Position, Record, StartAt, SubscribeError,
     TopicOptions,
 };
-use support::{broker, check_numbered, drain, drain_short, keeping, produce_numbered, short};
+use support::{
+    broker, check_numbered, drain, drain_short, keeping, numbered, produce_numbered, short,
+};
 
 #[test]
 fn topics_take_turns_however_much_one_of_them_has() {
@@ -86,6 +88,33 @@ fn records_stay_as_they_are_while_the_topic_goes_on() {
     drop((consumer, producer, broker));
     assert_eq!(kept.len(), 50);
     kept.iter().for_each(check_numbered);
+}
+
+#[test]
+fn only_a_large_run_keeps_its_piece_of_the_topics_memory() {
+    let (broker, producer) = keeping(1_000);
+    let mut consumer = broker.consumer();
+    consumer.subscribe("t", StartAt::Earliest).unwrap();
+    let mut memory_with = |records: u64, held: bool| {
+        let base = broker.topic("t").unwrap().end_offset;
+        for number in base..base + records {
+            producer.produce(&numbered(number)).unwrap();
+        }
+        let run = consumer.try_poll().and_then(Item::into_records).unwrap();
+        assert_eq!(run.len() as u64, records);
+        let run = Some(run).filter(|_| held);
+        broker.purge_topic("t", None).unwrap();
+        broker.expire();
+        let memory = broker.memory_bytes();
+        for record in run.iter().flatten() {
+            check_numbered(record);
+        }
+        memory
+    };
+    let empty = memory_with(1, false);
+    assert_eq!(memory_with(1, true), empty, "it was copied");
+    assert!(memory_with(50, true) > empty, "its segment is kept");
+    assert_eq!(memory_with(1, false), empty, "and comes back");
 }
 
 #[test]
