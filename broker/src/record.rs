@@ -84,6 +84,7 @@ impl Record {
 
     /// Bytes of the encoded body as the producer made it: what `max_record_bytes` limits.
     #[must_use]
+    #[inline]
     pub fn encoded_len(&self) -> usize {
         let timestamp = if self.own_timestamp().is_some() {
             TIMESTAMP_BYTES
@@ -99,6 +100,7 @@ impl Record {
         timestamp + key + value + self.headers_len()
     }
 
+    #[inline]
     fn headers_len(&self) -> usize {
         self.headers
             .iter()
