@@ -13,6 +13,9 @@ use bytes::Bytes;
 use footman_broker::{Broker, BrokerOptions, Producer, Record, TopicOptions};
 
 pub(crate) fn measure(bench: &mut BenchRun) -> Result<()> {
+    if memory::measure_one_for_parent()? {
+        return Ok(());
+    }
     append::measure(bench)?;
     one_to_one::measure(bench)?;
     tasks::measure(bench)?;
