@@ -171,7 +171,12 @@ fn from_channels(
             let mut buffer = Vec::new();
             let mut received = Vec::with_capacity(CHANNEL);
             while receiver.recv_many(&mut received, CHANNEL).await > 0 {
-                write(&mut socket, &mut buffer, received.iter().map(|frame| &**frame)).await?;
+                write(
+                    &mut socket,
+                    &mut buffer,
+                    received.iter().map(|frame| &**frame),
+                )
+                .await?;
                 received.clear();
             }
             // As in the other server, a connection stays open when there is nothing more.
