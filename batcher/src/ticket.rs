@@ -23,43 +23,78 @@ struct Completion<R> {
     settled: Condvar,
 }
 
+/// Both lists are by position, and as long as the highest position that they were needed for: who waits costs a
+/// waker, and a result costs nothing before it is there.
 struct Board<R> {
-    /// Grows to the highest position anybody asked for or settled.
-    slots: Vec<Slot<R>>,
-    /// How many there will be, as far as one can tell.
+    results: Vec<Outcome<R>>,
+    wakers: Vec<Option<Waker>>,
+    /// How many items the batch will have, as far as one can tell.
     expected: usize,
     /// Threads asleep on `settled`: nobody is notified when there is none.
     sleepers: usize,
 }
 
-enum Slot<R> {
-    Waiting(Option<Waker>),
+enum Outcome<R> {
+    /// Of a position below one that is settled already.
+    Unsettled,
     Settled(Result<R, SubmitError>),
     Collected,
 }
 
 impl<R> Board<R> {
-    fn slot(&mut self, position: usize) -> &mut Slot<R> {
-        if self.slots.len() <= position {
-            if self.slots.capacity() == 0 {
-                self.slots.reserve_exact(self.expected);
-            }
-            self.slots.resize_with(position + 1, || Slot::Waiting(None));
-        }
-        &mut self.slots[position]
-    }
-
     /// The result, once; `None` while there is none.
     fn collect(&mut self, position: usize) -> Option<Result<R, SubmitError>> {
-        let slot = self.slot(position);
-        match slot {
-            Slot::Waiting(_) => None,
-            Slot::Collected => panic!("a ticket was polled after it had given its result"),
-            Slot::Settled(_) => match std::mem::replace(slot, Slot::Collected) {
-                Slot::Settled(result) => Some(result),
-                Slot::Waiting(_) | Slot::Collected => None,
-            },
+        let outcome = self.results.get_mut(position)?;
+        if matches!(outcome, Outcome::Unsettled) {
+            return None;
         }
+        match std::mem::replace(outcome, Outcome::Collected) {
+            Outcome::Settled(result) => Some(result),
+            Outcome::Unsettled | Outcome::Collected => {
+                panic!("a ticket was polled after it had given its result")
+            }
+        }
+    }
+
+    /// Wakes the task once this position is settled.
+    fn wait(&mut self, position: usize, waker: &Waker) {
+        if self.wakers.len() <= position {
+            if self.wakers.capacity() == 0 {
+                self.wakers.reserve_exact(self.expected.max(position + 1));
+            }
+            self.wakers.resize(position + 1, None);
+        }
+        match &mut self.wakers[position] {
+            Some(old) => old.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Settles the positions one after the other; the wakers of those who wait for them.
+    fn settle(
+        &mut self,
+        range: Range<usize>,
+        mut result: impl FnMut() -> Result<R, SubmitError>,
+    ) -> Vec<Option<Waker>> {
+        if self.results.len() < range.end {
+            let more = range.end - self.results.len();
+            self.results.reserve_exact(more);
+            self.results
+                .resize_with(range.start.max(self.results.len()), || Outcome::Unsettled);
+        }
+        for position in range.clone() {
+            let outcome = Outcome::Settled(result());
+            match self.results.get_mut(position) {
+                Some(place) => *place = outcome,
+                None => self.results.push(outcome),
+            }
+        }
+        let end = range.end.min(self.wakers.len());
+        if range.start == 0 && end == self.wakers.len() {
+            return std::mem::take(&mut self.wakers);
+        }
+        let waiting = self.wakers.get_mut(range.start..end).unwrap_or_default();
+        waiting.iter_mut().map(Option::take).collect()
     }
 }
 
@@ -73,7 +108,8 @@ impl<R> Tickets<R> {
     /// Of a batch that will hold about so many items.
     pub(crate) fn new(expected: usize) -> Self {
         let board = Board {
-            slots: Vec::new(),
+            results: Vec::new(),
+            wakers: Vec::new(),
             expected: expected.min(512),
             sleepers: 0,
         };
@@ -131,28 +167,18 @@ impl<R> Tickets<R> {
         self.settle_range(owed, || Err(error.clone()));
     }
 
-    fn settle_range(
-        &self,
-        range: Range<usize>,
-        mut result: impl FnMut() -> Result<R, SubmitError>,
-    ) {
+    fn settle_range(&self, range: Range<usize>, result: impl FnMut() -> Result<R, SubmitError>) {
         if range.is_empty() {
             return;
         }
-        let mut wakers = Vec::new();
         let mut board = lock(&self.completion.board);
-        for position in range {
-            let slot = board.slot(position);
-            if let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Settled(result())) {
-                wakers.extend(waker);
-            }
-        }
+        let wakers = board.settle(range, result);
         let sleepers = board.sleepers;
         drop(board);
         if sleepers > 0 {
             self.completion.settled.notify_all();
         }
-        for waker in wakers {
+        for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
     }
@@ -242,12 +268,7 @@ impl<R> Future for Ticket<R> {
         if let Some(result) = board.collect(self.position) {
             return Poll::Ready(result);
         }
-        if let Slot::Waiting(waker) = board.slot(self.position) {
-            match waker {
-                Some(waker) => waker.clone_from(context.waker()),
-                None => *waker = Some(context.waker().clone()),
-            }
-        }
+        board.wait(self.position, context.waker());
         Poll::Pending
     }
 }
