@@ -360,6 +360,10 @@ impl<T, R> Core<T, R> {
 
     /// Takes back the last batch and sleeps until there is the next one. `None`: no more work.
     pub(crate) fn next(&self, settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
+        if settled.is_some() && !MODEL {
+            // A batch that is closed within a moment is taken under the same lock that settles the last one.
+            spin_briefly(|| !self.hints.ready.load(Ordering::Relaxed));
+        }
         let mut state = self.lock();
         let mut calls = settled.map_or_else(Calls::default, |settled| state.settle(settled));
         let mut spun = MODEL;
@@ -451,6 +455,17 @@ impl<T, R> State<T, R> {
 fn spin_until(until: Option<Instant>, ready: impl Fn() -> bool) {
     while until.is_some_and(|until| now() < until) && !ready() {
         std::hint::spin_loop();
+    }
+}
+
+/// Spins for a microsecond or so, at most.
+fn spin_briefly(condition: impl Fn() -> bool) {
+    let backoff = crossbeam_utils::Backoff::new();
+    for _ in 0..10 {
+        if !condition() {
+            return;
+        }
+        backoff.spin();
     }
 }
 
