@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use footman_batcher::{
     AsyncBatcher, Batch, Builder, EnqueueTimeoutError, FlushError, OnFailure, RetryPolicy,
-    StartError, SubmitError,
+    StartError, Stopped, SubmitError, TryEnqueueError,
 };
 use tokio::sync::Semaphore;
 
@@ -357,4 +357,79 @@ async fn a_thousand_stops_under_load_account_for_every_item() {
     for seed in 0..1000 {
         one_round(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_evicts_and_gives_back_at_the_stop() {
+    let (batcher, gate, _) = gated(builder().max_items(1).workers(1).capacity(2));
+    batcher.enqueue(0).await.unwrap();
+    while batcher.counters().in_process == 0 {
+        tokio::task::yield_now().await;
+    }
+    batcher.enqueue(1).await.unwrap();
+    let ticket = batcher.try_submit(2).unwrap(); // full
+    assert_eq!(batcher.try_enqueue(9), Err(TryEnqueueError::Full(9)));
+    assert!(matches!(
+        batcher.try_submit(9),
+        Err(TryEnqueueError::Full(9))
+    ));
+    assert_eq!(batcher.enqueue_or_evict(3), Ok(Some(1)));
+    assert_eq!(batcher.enqueue_or_evict(4), Ok(Some(2)));
+    assert!(matches!(ticket.await, Err(SubmitError::Evicted)));
+    let (waiting, stop) = {
+        let (mut waiting, mut stop) = (pin!(batcher.enqueue(5)), pin!(batcher.stop(LONG)));
+        poll_fn(|context| {
+            assert!(waiting.as_mut().poll(context).is_pending());
+            assert!(stop.as_mut().poll(context).is_pending(), "0 is in process");
+            Poll::Ready(())
+        })
+        .await;
+        gate.close();
+        (waiting.await, stop.await)
+    };
+    assert_eq!(waiting, Err(Stopped(5)));
+    assert_eq!(stop.unprocessed, [3, 4]);
+    assert_eq!((stop.processed, stop.evicted, stop.abandoned), (1, 2, 2));
+    assert_eq!(batcher.try_enqueue(6), Err(TryEnqueueError::Stopped(6)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_of_one_key_are_processed_in_order_also_across_retries() {
+    const KEYS: u64 = 5;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let processed = Arc::clone(&seen);
+    let batcher = builder()
+        .max_items(7)
+        .workers(3)
+        .order_by(|item: &u64| item % KEYS)
+        .retry(RetryPolicy::attempts(3).with_backoff(Duration::ZERO, Duration::ZERO))
+        .start_tokio(move |batch: &mut Batch<u64>| {
+            let processed = Arc::clone(&processed);
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                if batch.attempt() < 3 && batch[0].is_multiple_of(2) {
+                    return Err("the first two times");
+                }
+                processed.lock().unwrap().extend(batch.iter());
+                Ok(())
+            })
+        });
+    let batcher = batcher.unwrap();
+    batcher.enqueue_many(0..500).await.unwrap();
+    assert_eq!(batcher.safe_stop(LONG).await.processed, 500);
+    let seen = seen.lock().unwrap();
+    for key in 0..KEYS {
+        let of_key: Vec<u64> = seen
+            .iter()
+            .filter(|item| *item % KEYS == key)
+            .copied()
+            .collect();
+        assert_eq!(
+            of_key,
+            (0..500)
+                .filter(|item| item % KEYS == key)
+                .collect::<Vec<_>>()
+        );
+    }
+    assert!(batcher.counters().retries > 0);
 }
