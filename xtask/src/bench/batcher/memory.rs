@@ -52,6 +52,8 @@ pub(super) fn measure(bench: &mut BenchRun) -> Result<()> {
         unit,
         vec![
             contender(OURS, "submit ours"),
+            // What a caller keeps who does not box the future.
+            contender("footman-batcher, bare tickets", "tickets ours"),
             contender("tower-batch", "submit tower"),
             contender("batch-aint-one", "submit aint-one"),
         ],
@@ -86,6 +88,7 @@ pub(super) fn measure_one_for_parent() -> Result<bool> {
         "queued flume" => queued(threads::flume)?,
         "queued tokio" => queued_on_tokio()?,
         "submit ours" => submitted(OURS)?,
+        "tickets ours" => bare_tickets()?,
         "submit tower" => submitted("tower-batch")?,
         "submit aint-one" => submitted("batch-aint-one")?,
         other => bail!("{TOLD} says {other:?}"),
@@ -153,15 +156,18 @@ fn queued_on_tokio() -> Result<f64> {
     Ok(bytes as f64 / (QUEUES * QUEUED) as f64)
 }
 
+fn call_shape() -> Shape {
+    Shape {
+        capacity: 2 * CALLS,
+        ..queued_shape()
+    }
+}
+
 fn submitted(name: &str) -> Result<f64> {
     let runtime = tasks::runtime()?;
     let _guard = runtime.enter();
     let nothing: Process = Arc::new(|_| ());
-    let shape = Shape {
-        capacity: 2 * CALLS,
-        linger: Duration::from_secs(3600),
-        ..Shape::of(64, 1)
-    };
+    let shape = call_shape();
     // The list of the calls is the caller's: it is there before.
     let mut calls: Vec<Option<Call>> = (0..CALLS).map(|_| None).collect();
     let before = resident()?;
@@ -194,6 +200,24 @@ fn submitted(name: &str) -> Result<f64> {
     std::thread::sleep(Duration::from_millis(50));
     let bytes = resident()?.saturating_sub(before);
     std::mem::forget(calls);
+    Ok(bytes as f64 / CALLS as f64)
+}
+
+/// All that waits of ours: items, results to come, wakers, and the tickets in the caller's list.
+fn bare_tickets() -> Result<f64> {
+    let runtime = tasks::runtime()?;
+    let _guard = runtime.enter();
+    let before = resident()?;
+    let batcher = reply::stuck_ours(call_shape())?;
+    let mut tickets = Vec::with_capacity(CALLS);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    for item in 0..CALLS as u64 {
+        let mut ticket = batcher.try_submit(item)?;
+        ensure!(ticket.poll_unpin(&mut context).is_pending());
+        tickets.push(ticket);
+    }
+    let bytes = resident()?.saturating_sub(before);
+    std::mem::forget((tickets, batcher));
     Ok(bytes as f64 / CALLS as f64)
 }
 

@@ -5,7 +5,6 @@ use anyhow::{Result, anyhow, ensure};
 use footman_batcher::{Batch, Batcher};
 use std::{
     convert::Infallible,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -54,19 +53,8 @@ impl Feed for Batcher<u64> {
 type Crossbeam = crossbeam_channel::Sender<u64>;
 
 pub(super) fn crossbeam(shape: Shape, process: Process) -> Result<(Crossbeam, Finish<Crossbeam>)> {
-    let (sender, receiver) = crossbeam_channel::bounded(shape.capacity);
-    let workers = spawn(shape, process, || {
-        let (first, more) = (receiver.clone(), receiver.clone());
-        (
-            move || first.recv().ok(),
-            move |deadline| {
-                more.try_recv()
-                    .ok()
-                    .or_else(|| more.recv_deadline(deadline).ok())
-            },
-        )
-    });
-    Ok((sender, Box::new(|sender| end(sender, workers))))
+    let channel = crossbeam_channel::bounded(shape.capacity);
+    Ok(behind(channel, shape, process))
 }
 
 impl Feed for Crossbeam {
@@ -80,22 +68,20 @@ impl Feed for Crossbeam {
     }
 }
 
+impl Take for crossbeam_channel::Receiver<u64> {
+    fn first(&self) -> Option<u64> {
+        self.recv().ok()
+    }
+    fn more(&self, until: Instant) -> Option<u64> {
+        let ready = self.try_recv().ok();
+        ready.or_else(|| self.recv_deadline(until).ok())
+    }
+}
+
 type Flume = flume::Sender<u64>;
 
 pub(super) fn flume(shape: Shape, process: Process) -> Result<(Flume, Finish<Flume>)> {
-    let (sender, receiver) = flume::bounded(shape.capacity);
-    let workers = spawn(shape, process, || {
-        let (first, more) = (receiver.clone(), receiver.clone());
-        (
-            move || first.recv().ok(),
-            move |deadline| {
-                more.try_recv()
-                    .ok()
-                    .or_else(|| more.recv_deadline(deadline).ok())
-            },
-        )
-    });
-    Ok((sender, Box::new(|sender| end(sender, workers))))
+    Ok(behind(flume::bounded(shape.capacity), shape, process))
 }
 
 impl Feed for Flume {
@@ -109,21 +95,38 @@ impl Feed for Flume {
     }
 }
 
-/// Starts the loop that people write: block for the first item, then fill until the batch is full or due.
-fn spawn<R, M>(shape: Shape, process: Process, ends: impl Fn() -> (R, M)) -> Vec<JoinHandle<()>>
-where
-    R: Fn() -> Option<u64> + Send + 'static,
-    M: Fn(Instant) -> Option<u64> + Send + 'static,
-{
+impl Take for flume::Receiver<u64> {
+    fn first(&self) -> Option<u64> {
+        self.recv().ok()
+    }
+    fn more(&self, until: Instant) -> Option<u64> {
+        let ready = self.try_recv().ok();
+        ready.or_else(|| self.recv_deadline(until).ok())
+    }
+}
+
+/// A worker's end of a channel. `None`: nothing will come, or not in time.
+trait Take: Clone + Send + 'static {
+    fn first(&self) -> Option<u64>;
+    fn more(&self, until: Instant) -> Option<u64>;
+}
+
+/// Starts the loop that people write behind a channel: block for the first item, then fill until the batch is full
+/// or due.
+fn behind<S: Feed>(
+    (sender, receiver): (S, impl Take),
+    shape: Shape,
+    process: Process,
+) -> (S, Finish<S>) {
     let worker = |_| {
-        let ((first, more), process) = (ends(), process.clone());
+        let (receiver, process) = (receiver.clone(), process.clone());
         std::thread::spawn(move || {
             let mut batch = Vec::with_capacity(shape.batch);
-            while let Some(item) = first() {
+            while let Some(item) = receiver.first() {
                 batch.push(item);
                 let deadline = Instant::now() + shape.linger;
                 while batch.len() < shape.batch {
-                    match more(deadline) {
+                    match receiver.more(deadline) {
                         Some(item) => batch.push(item),
                         None => break,
                     }
@@ -133,13 +136,13 @@ where
             }
         })
     };
-    (0..shape.workers).map(worker).collect()
-}
-
-fn end(sender: impl Send, workers: Vec<JoinHandle<()>>) -> Result<()> {
-    drop(sender);
-    for worker in workers {
-        worker.join().map_err(|_| anyhow!("a worker panicked"))?;
-    }
-    Ok(())
+    let workers: Vec<_> = (0..shape.workers).map(worker).collect();
+    let finish = |sender: S| {
+        drop(sender);
+        for worker in workers {
+            worker.join().map_err(|_| anyhow!("a worker panicked"))?;
+        }
+        Ok(())
+    };
+    (sender, Box::new(finish))
 }
