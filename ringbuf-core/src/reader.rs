@@ -115,7 +115,13 @@ impl<T: Send + Sync> Reader<T> {
     #[inline]
     pub fn read_batch(&mut self, max: usize) -> Result<&[T], TryReadError> {
         if self.position >= self.end {
-            self.find_run()?;
+            let tail = self.ring.chain.tail();
+            if !self.extend_run(tail) {
+                if self.position >= tail && self.keeps_polling() {
+                    return Err(TryReadError::Empty);
+                }
+                self.find_run()?;
+            }
         }
         let from = (self.position - self.base) as usize;
         let left = (self.end - self.position) as usize;
@@ -125,25 +131,30 @@ impl<T: Send + Sync> Reader<T> {
         Ok(unsafe { (*self.block).values(from, from + records) })
     }
 
-    /// Looks at what is published from the position on.
-    fn find_run(&mut self) -> Result<(), TryReadError> {
-        if let Some(pin) = &self.pin {
-            let tail = self.ring.chain.tail();
-            if self.position >= tail && !self.ring.chain.is_closed() {
-                self.vain += 1;
-                if self.vain >= VAIN_LOOKS {
-                    self.release();
-                }
-                return Err(TryReadError::Empty);
-            }
-            let end = pin.segment().limit().min(tail);
-            if self.position < end && self.position >= self.ring.chain.oldest_at(tail) {
-                self.end = end;
-                self.vain = 0;
-                return Ok(());
-            }
-            self.release();
+    /// Whether more of the segment that is kept has been published.
+    #[inline]
+    fn extend_run(&mut self, tail: u64) -> bool {
+        let Some(pin) = &self.pin else { return false };
+        let end = pin.segment().limit().min(tail);
+        let found = self.position < end && self.position >= self.ring.chain.oldest_at(tail);
+        if found {
+            self.end = end;
+            self.vain = 0;
         }
+        found
+    }
+
+    /// Counts a look that found nothing: whether the segment is still kept, for a reader that polls.
+    #[inline]
+    fn keeps_polling(&mut self) -> bool {
+        self.vain += 1;
+        self.pin.is_some() && self.vain < VAIN_LOOKS && !self.ring.chain.is_closed()
+    }
+
+    /// Looks for the position in whatever segment it is.
+    #[inline(never)]
+    fn find_run(&mut self) -> Result<(), TryReadError> {
+        self.release();
         match self.look(self.position) {
             Look::Here { pin, end } => {
                 self.stand(pin, end);
