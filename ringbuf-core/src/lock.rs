@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicBool, pause};
+use crate::sync::{AtomicBool, back_off};
 use crate::twin;
 
 #[derive(Debug)]
@@ -29,9 +29,7 @@ impl<T> Lock<T> {
             .compare_exchange_weak(false, true, twin::LOCK, Relaxed)
             .is_err()
         {
-            while self.locked.load(Relaxed) {
-                pause(&mut turns);
-            }
+            back_off(&mut turns);
         }
         let _unlock = Unlock(&self.locked);
         // SAFETY: `locked` went from false to true here, and goes back when `_unlock` is dropped.

@@ -12,6 +12,10 @@ use crate::slot_block::SlotBlock;
 /// a segment at once, only to enter it again for the next record, is two read-modify-writes a record.
 const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
 
+/// So many turns a reader pauses after its first look in vain: about as long as two lines take between cores. A reader that
+/// follows a producer closely takes its lines away for each record; so the producer keeps them for several.
+const PAUSE_TURNS: u32 = 4;
+
 /// A reader of a [`Ring`]: a position and a reference.
 ///
 /// It costs a producer nothing, wherever it stands. It looks at what is published in *runs*: the rest of a segment, or what
@@ -148,6 +152,11 @@ impl<T: Send + Sync> Reader<T> {
     #[inline]
     fn keeps_polling(&mut self) -> bool {
         self.vain += 1;
+        if self.vain == 1 {
+            for _ in 0..PAUSE_TURNS {
+                core::hint::spin_loop();
+            }
+        }
         self.pin.is_some() && self.vain < VAIN_LOOKS && !self.ring.chain.is_closed()
     }
 

@@ -37,6 +37,20 @@ mod real {
     #[cfg(feature = "std")]
     pub(crate) use std::sync::Mutex;
 
+    /// One turn of a wait for a lock: each longer than the one before, so that its owner can take it many times
+    /// in a row without its line being asked for; then lets others run where there is a `std` to ask.
+    pub(crate) fn back_off(turns: &mut u32) {
+        *turns = turns.saturating_add(1);
+        #[cfg(feature = "std")]
+        if *turns > 8 {
+            std::thread::yield_now();
+            return;
+        }
+        for _ in 0..1_u32 << (*turns).min(6) {
+            core::hint::spin_loop();
+        }
+    }
+
     /// One turn of a short wait for another thread: spins, then lets others run where there is a `std` to ask.
     pub(crate) fn pause(turns: &mut u32) {
         *turns = turns.saturating_add(1);
@@ -76,6 +90,8 @@ mod model {
     #[cfg(feature = "std")]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+    pub(crate) use self::pause as back_off;
 
     /// One turn of a short wait for another thread.
     pub(crate) fn pause(_turns: &mut u32) {
@@ -118,6 +134,8 @@ mod schedules {
     /// Every access is `SeqCst` here: there is nothing left to order.
     #[cfg(feature = "std")]
     pub(crate) fn fence(_order: Ordering) {}
+
+    pub(crate) use self::pause as back_off;
 
     /// One turn of a short wait for another thread.
     pub(crate) fn pause(turns: &mut u32) {
