@@ -1,10 +1,10 @@
 //! What goes on in a server: rates, lag, losses and headroom, from two looks at it. Pure.
 //!
 //! The server counts; what it counted between two looks, over the time between them, is a rate. A
-//! subscription's *headroom* is how many records may still be appended before it loses one, and how long that
-//! takes at the present rate. It follows from the limits on records and bytes; records that age away are not in it.
+//! subscription's *headroom* is how many records may still be appended before it loses one, and how long it has at
+//! the present rate: the server says both.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// One look at a server.
@@ -35,18 +35,18 @@ pub(crate) struct TopicState {
     pub(crate) epoch: u64,
     pub(crate) start_offset: u64,
     pub(crate) end_offset: u64,
-    pub(crate) retained_bytes: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) appended_records: u64,
     pub(crate) appended_bytes: u64,
-    /// `u64::MAX` is no limit, here and below.
-    pub(crate) max_records: u64,
-    pub(crate) max_bytes: u64,
+    /// Producers are refused.
+    pub(crate) is_paused: bool,
 }
 
 /// What it says of a subscription to one topic.
 #[derive(Debug, Clone)]
 pub(crate) struct SubscriptionState {
+    /// Tells it from the topic's others.
+    pub(crate) id: u32,
     pub(crate) topic: String,
     pub(crate) epoch: u64,
     pub(crate) label: String,
@@ -54,6 +54,7 @@ pub(crate) struct SubscriptionState {
     pub(crate) delivered: u64,
     pub(crate) lag: u64,
     pub(crate) lost: u64,
+    pub(crate) headroom: Headroom,
 }
 
 /// What went on between two looks.
@@ -90,13 +91,12 @@ pub(crate) struct SubscriptionActivity {
     pub(crate) records_rate: f64,
     /// Records lost a second.
     pub(crate) lost_rate: f64,
-    pub(crate) headroom: Headroom,
 }
 
 /// How far a subscription is from losing records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Headroom {
-    /// How long that takes at the present rate; `None` while nothing is appended, or nothing limits it.
+    /// How long it has at the present rate; `None` if there is no end to be foreseen.
     pub(crate) time: Option<Duration>,
     /// Records that may still be appended.
     pub(crate) records: u64,
@@ -136,10 +136,17 @@ impl Activity {
             .enumerate()
             .map(|(place, topic)| (topic.topic.name.clone(), place))
             .collect();
-        let mut counterparts = Counterparts::new(old);
+        let old_subscriptions: HashMap<_, _> = old
+            .iter()
+            .flat_map(|old| &old.subscriptions)
+            .map(|subscription| (key(subscription), subscription))
+            .collect();
         let mut subscriptions = Vec::with_capacity(new.subscriptions.len());
         for subscription in &new.subscriptions {
-            let old = counterparts.take(subscription);
+            // Counts that are ahead are those of one that had the number before.
+            let old = old_subscriptions.get(&key(subscription)).filter(|old| {
+                old.delivered <= subscription.delivered && old.lost <= subscription.lost
+            });
             // Topics and subscriptions are asked for one after the other: one may have gone in between.
             let Some(topic) = places
                 .get(&subscription.topic)
@@ -147,7 +154,7 @@ impl Activity {
             else {
                 continue;
             };
-            let headroom = Headroom::of(subscription, topic);
+            let headroom = subscription.headroom;
             topic.subscriptions += 1;
             topic.lag = topic.lag.max(subscription.lag);
             topic.lost += subscription.lost;
@@ -159,7 +166,6 @@ impl Activity {
             subscriptions.push(SubscriptionActivity {
                 records_rate: rate(old.map(|s| s.delivered), subscription.delivered),
                 lost_rate: rate(old.map(|s| s.lost), subscription.lost),
-                headroom,
                 subscription: subscription.clone(),
             });
         }
@@ -172,29 +178,6 @@ impl Activity {
 }
 
 impl Headroom {
-    fn of(subscription: &SubscriptionState, in_topic: &TopicActivity) -> Headroom {
-        let topic = &in_topic.topic;
-        let kept = topic.end_offset.saturating_sub(topic.start_offset);
-        // What is kept before the subscription's position goes first, and after that what it has not read.
-        let behind_it = subscription.next_offset.saturating_sub(topic.start_offset);
-        let by_records = topic.max_records.saturating_sub(kept);
-        let record_bytes = match kept {
-            0 => 1,
-            kept => (topic.retained_bytes / kept).max(1),
-        };
-        let free_bytes = topic.max_bytes.saturating_sub(topic.retained_bytes);
-        let free = by_records.min(free_bytes / record_bytes);
-        let records = free.saturating_add(behind_it);
-        let unlimited = topic.max_records == u64::MAX && topic.max_bytes == u64::MAX;
-        let seconds = records as f64 / in_topic.records_rate;
-        Headroom {
-            time: Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|_| !unlimited),
-            records,
-        }
-    }
-
     /// The one that ends first.
     fn nearer(self, other: Headroom) -> Headroom {
         let key = |headroom: &Headroom| (headroom.time.unwrap_or(Duration::MAX), headroom.records);
@@ -202,37 +185,9 @@ impl Headroom {
     }
 }
 
-/// The subscriptions of the older look, by what tells them apart: topic, epoch, label, and their order.
-struct Counterparts<'a> {
-    by_key: HashMap<(&'a str, u64, &'a str), VecDeque<&'a SubscriptionState>>,
-}
-
-impl<'a> Counterparts<'a> {
-    fn new(old: Option<&'a Look>) -> Self {
-        let mut by_key: HashMap<_, VecDeque<_>> = HashMap::new();
-        for subscription in old.iter().flat_map(|old| &old.subscriptions) {
-            by_key
-                .entry(key(subscription))
-                .or_default()
-                .push_back(subscription);
-        }
-        Counterparts { by_key }
-    }
-
-    /// The next of the same key whose counts are not ahead; one that is has gone.
-    fn take(&mut self, new: &'a SubscriptionState) -> Option<&'a SubscriptionState> {
-        let queue = self.by_key.get_mut(&key(new))?;
-        while let Some(old) = queue.pop_front() {
-            if old.delivered <= new.delivered && old.lost <= new.lost {
-                return Some(old);
-            }
-        }
-        None
-    }
-}
-
-fn key(subscription: &SubscriptionState) -> (&str, u64, &str) {
-    (&subscription.topic, subscription.epoch, &subscription.label)
+/// What tells a subscription from all others.
+fn key(subscription: &SubscriptionState) -> (&str, u64, u32) {
+    (&subscription.topic, subscription.epoch, subscription.id)
 }
 
 #[cfg(test)]
@@ -245,12 +200,10 @@ pub(crate) mod tests {
             epoch: 7,
             start_offset,
             end_offset,
-            retained_bytes: (end_offset - start_offset) * 100,
             memory_bytes: 4096,
             appended_records: end_offset,
             appended_bytes: end_offset * 100,
-            max_records: 1_000,
-            max_bytes: u64::MAX,
+            is_paused: false,
         }
     }
 
@@ -261,6 +214,7 @@ pub(crate) mod tests {
         lag: u64,
     ) -> SubscriptionState {
         SubscriptionState {
+            id: 0,
             topic: topic.to_owned(),
             epoch: 7,
             label: label.to_owned(),
@@ -268,6 +222,10 @@ pub(crate) mod tests {
             delivered: next_offset,
             lag,
             lost: 0,
+            headroom: Headroom {
+                time: None,
+                records: 1_000 - lag,
+            },
         }
     }
 
@@ -295,22 +253,25 @@ pub(crate) mod tests {
     #[test]
     fn what_was_counted_over_the_time_between_is_a_rate() {
         let start = Instant::now();
+        let with_id = |id, subscription| SubscriptionState { id, ..subscription };
         let old = look(
             start,
             vec![topic("a", 0, 100)],
             vec![
-                subscription("a", "x", 10, 90),
-                subscription("a", "x", 50, 50),
+                with_id(3, subscription("a", "x", 10, 90)),
+                with_id(4, subscription("a", "x", 50, 50)),
+                with_id(5, subscription("a", "x", 70, 50)),
             ],
         );
         let new = look(
             start + Duration::from_secs(2),
             vec![topic("a", 0, 300), topic("new", 0, 5)],
             vec![
-                subscription("a", "x", 30, 270),
-                subscription("a", "x", 250, 50),
-                subscription("a", "y", 300, 0),
-                subscription("gone", "x", 1, 0),
+                with_id(4, subscription("a", "x", 250, 50)),
+                with_id(3, subscription("a", "x", 30, 270)),
+                with_id(5, subscription("a", "x", 60, 0)),
+                with_id(6, subscription("a", "y", 300, 0)),
+                with_id(3, subscription("gone", "x", 1, 0)),
             ],
         );
         let activity = Activity::between(Some(&old), &new);
@@ -322,7 +283,7 @@ pub(crate) mod tests {
         assert_eq!(rates, [(100.0, 10_000.0), (0.0, 0.0)]);
         assert_eq!(
             (activity.topics[0].lag, activity.topics[0].subscriptions),
-            (270, 3)
+            (270, 4)
         );
         let delivered: Vec<_> = activity
             .subscriptions
@@ -331,47 +292,33 @@ pub(crate) mod tests {
             .collect();
         assert_eq!(
             delivered,
-            [10.0, 100.0, 0.0],
-            "of the same label, in their order"
+            [100.0, 10.0, 0.0, 0.0],
+            "by their numbers; one that is behind is another with the number of one that left"
         );
         let first = Activity::between(None, &new);
         assert!(first.topics.iter().all(|topic| topic.records_rate == 0.0));
     }
 
     #[test]
-    fn headroom_is_what_may_still_come_before_a_record_is_lost() {
-        let start = Instant::now();
-        let activity = |new_topic: TopicState, next_offset: u64| {
-            let mut old_topic = new_topic.clone();
-            old_topic.appended_records -= 100;
-            let lag = new_topic.end_offset - next_offset;
-            let old = look(start, vec![old_topic], vec![]);
-            let reader = subscription(&new_topic.name, "r", next_offset, lag);
-            let new = look(
-                start + Duration::from_secs(1),
-                vec![new_topic],
-                vec![reader],
-            );
-            Activity::between(Some(&old), &new).subscriptions[0].headroom
+    fn a_topics_headroom_is_that_of_the_subscription_nearest_to_a_loss() {
+        let headroom = |seconds: Option<u64>, records| Headroom {
+            time: seconds.map(Duration::from_secs),
+            records,
         };
-        // 400 kept of 1000, and the reader stands 100 past the oldest: 600 free and these 100.
-        let not_full = activity(topic("a", 600, 1_000), 700);
-        assert_eq!(
-            (not_full.records, not_full.time),
-            (700, Some(Duration::from_secs(7)))
-        );
-        // Full: each append takes the oldest.
-        let full = activity(topic("a", 500, 1_500), 520);
-        assert_eq!(
-            (full.records, full.time),
-            (20, Some(Duration::from_millis(200)))
-        );
-        // 100 bytes a record: room for 10 more.
-        let mut by_bytes = topic("a", 0, 400);
-        by_bytes.max_bytes = 41_000;
-        assert_eq!(activity(by_bytes, 0).records, 10);
-        let mut endless = topic("a", 0, 400);
-        endless.max_records = u64::MAX;
-        assert_eq!(activity(endless, 0).time, None);
+        let with = |id, headroom| SubscriptionState {
+            id,
+            headroom,
+            ..subscription("a", "x", 10, 0)
+        };
+        let of_topic = |subscriptions| {
+            let look = look(Instant::now(), vec![topic("a", 0, 100)], subscriptions);
+            Activity::between(None, &look).topics[0].headroom
+        };
+        assert_eq!(of_topic(vec![]), None);
+        let (near, far) = (headroom(Some(2), 700), headroom(Some(3), 20));
+        assert_eq!(of_topic(vec![with(0, far), with(1, near)]), Some(near));
+        let endless = headroom(None, 5);
+        assert_eq!(of_topic(vec![with(0, endless), with(1, far)]), Some(far));
+        assert_eq!(of_topic(vec![with(0, endless)]), Some(endless));
     }
 }

@@ -13,6 +13,7 @@ use crate::quantity::format_records;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
+use footman_broker::{RecordRef, Records};
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -59,6 +60,21 @@ pub(crate) struct RecordView<'a> {
     pub(crate) value: &'a [u8],
     /// The headers, in their order.
     pub(crate) headers: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> RecordView<'a> {
+    /// One of `records`.
+    pub(crate) fn new(records: &'a Records, record: &RecordRef<'a>) -> Self {
+        RecordView {
+            topic: records.topic(),
+            epoch: records.epoch().into(),
+            offset: record.offset,
+            timestamp_us: record.timestamp_us,
+            key: record.key,
+            value: record.value,
+            headers: record.headers().collect(),
+        }
+    }
 }
 
 /// Something that happened between records.

@@ -297,6 +297,8 @@ mod tests {
         let start = Instant::now();
         let mut lossy = subscription("orders", "slow", 520, 980);
         lossy.lost = 1_234;
+        lossy.id = 1;
+        lossy.headroom.time = Some(Duration::from_millis(500));
         let topics = |more: u64| {
             let mut orders = topic("orders", 500, 1_500);
             orders.appended_records += more;

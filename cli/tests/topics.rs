@@ -1,4 +1,4 @@
-//! Topics are created, listed, described, changed, purged and deleted, for people and for programs.
+//! Topics are created, listed, described, changed, paused, looked up in, purged and deleted, for people and for programs.
 #![cfg(unix)]
 
 mod support;
@@ -28,7 +28,8 @@ fn a_topic_lives_from_create_to_delete() {
 
     let described = server.describe("orders");
     let options = json!({
-        "max_records": 5000, "max_bytes": 1_048_576, "max_age_ms": 5_400_000, "max_record_bytes": 2048
+        "max_records": 5000, "max_bytes": 1_048_576, "max_age_ms": 5_400_000, "max_record_bytes": 2048,
+        "last_by_key": false
     });
     assert_eq!(
         described["options"], options,
@@ -105,6 +106,64 @@ fn a_topic_lives_from_create_to_delete() {
     server
         .run(&["topics", "describe", "orders"])
         .expect_failure(&["\"orders\""]);
+}
+
+#[test]
+fn a_paused_topic_refuses_producers_until_it_is_resumed() {
+    let server = Server::start(&[]);
+    server.produce_numbers("orders", 0..2);
+    let paused = server
+        .run(&["topics", "pause", "orders", "--output", "json"])
+        .expect_code(0)
+        .stdout;
+    let paused: Value = serde_json::from_str(&paused[0]).expect("JSON");
+    assert_eq!(paused["paused"], true);
+    let produce = ["produce", "orders", "--delivery-timeout", "1s", "--quiet"];
+    server
+        .run_with(&produce, b"refused\n")
+        .expect_failure(&["\"orders\"", "paused"]);
+    let top = server
+        .run(&["top", "--once", "--interval", "50ms"])
+        .expect_code(0)
+        .stdout;
+    assert!(top.iter().any(|line| line.contains("paused")), "{top:?}");
+    let resumed = server
+        .run(&["topics", "resume", "orders"])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        resumed
+            .iter()
+            .any(|line| line.starts_with("producers") && line.contains("taken")),
+        "{resumed:?}"
+    );
+    server.produce_numbers("orders", 2..3);
+    assert_eq!(server.describe("orders")["end_offset"], 3);
+}
+
+#[test]
+fn the_newest_record_of_a_key_is_looked_up() {
+    let server = Server::start(&[]);
+    server
+        .run(&["topics", "create", "prices", "--last-by-key"])
+        .expect_code(0);
+    let produce = ["produce", "prices", "--key-separator", ":"];
+    server
+        .run_with(&produce, b"acme:1\nother:2\nacme:3\n")
+        .expect_code(0);
+    let last = |arguments: &[&str]| {
+        let all = [&["topics", "last", "prices"], arguments].concat();
+        server.run(&all)
+    };
+    assert_eq!(last(&["acme"]).expect_code(0).stdout, ["3"]);
+    let json = last(&["acme", "--output", "json"]).expect_code(0).stdout;
+    let json: Value = serde_json::from_str(&json[0]).expect("JSON");
+    assert_eq!((&json["offset"], &json["key"]), (&json!(2), &json!("acme")));
+    last(&["nobody"]).expect_failure(&["\"prices\"", "\"nobody\""]);
+    server
+        .run(&["topics", "update", "prices", "--last-by-key=false"])
+        .expect_code(0);
+    last(&["acme"]).expect_failure(&["\"prices\"", "index"]);
 }
 
 #[test]

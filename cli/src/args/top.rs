@@ -19,8 +19,8 @@ Examples:
 Keys: q quit, ↑ ↓ select a topic, whose subscriptions are shown below, s next
 sort, r reverse, p pause.
 
-Headroom is how long it takes, at the present rate, until the subscription that is
-furthest behind loses records. LOST counts from a subscription's start.
+Headroom is how long it takes, at the present rate, until one of the subscriptions
+loses records. LOST counts from a subscription's start.
 Without a terminal, or with --once or JSON, it writes one table and ends.")]
 pub(crate) struct TopArgs {
     /// Only topics whose names begin so

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::args::limits::TopicLimits;
 use crate::args::listing::ListingArgs;
+use crate::output::Format;
 use crate::quantity::parse_duration;
 use crate::start::Start;
 
@@ -24,6 +25,8 @@ pub(crate) enum TopicsCommand {
         /// It is no error if the topic is there already; its limits stay as they are
         #[arg(long)]
         if_not_exists: bool,
+        #[command(flatten)]
+        index: IndexArgs,
         #[command(flatten)]
         output: ListingArgs,
     },
@@ -50,6 +53,8 @@ pub(crate) enum TopicsCommand {
         name: String,
         #[command(flatten)]
         limits: TopicLimits,
+        #[command(flatten)]
+        index: IndexArgs,
         #[command(flatten)]
         output: ListingArgs,
     },
@@ -97,4 +102,45 @@ Examples:
         #[command(flatten)]
         output: ListingArgs,
     },
+    /// Refuses what is produced to a topic, until it is resumed; those who follow it read on
+    #[command(after_help = "Example:\n  footman topics pause logs")]
+    Pause {
+        /// The topic
+        name: String,
+        #[command(flatten)]
+        output: ListingArgs,
+    },
+    /// Takes what is produced to a paused topic again
+    #[command(after_help = "Example:\n  footman topics resume logs")]
+    Resume {
+        /// The topic
+        name: String,
+        #[command(flatten)]
+        output: ListingArgs,
+    },
+    /// Writes the newest record with a key; the topic must keep an index of keys
+    #[command(after_help = "\
+Examples:
+  footman topics create prices --last-by-key
+  footman topics last prices ACME
+  footman topics last prices ACME --output json
+
+Exits with 1 if the topic keeps no record with that key.")]
+    Last {
+        /// The topic
+        name: String,
+        /// The key
+        key: String,
+        /// What to write
+        #[arg(long, short, value_enum, default_value_t = Format::Text)]
+        output: Format,
+    },
+}
+
+/// Whether a topic keeps an index of its keys.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct IndexArgs {
+    /// Keep an index of keys, for `topics last`; `=false` drops it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) last_by_key: Option<bool>,
 }

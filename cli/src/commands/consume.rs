@@ -289,15 +289,7 @@ impl Writer {
                     out.push(b'\n');
                 }
                 Format::Text | Format::Json => {
-                    let view = RecordView {
-                        topic: records.topic(),
-                        epoch: records.epoch().into(),
-                        offset: record.offset,
-                        timestamp_us: record.timestamp_us,
-                        key: record.key,
-                        value: record.value,
-                        headers: record.headers().collect(),
-                    };
+                    let view = RecordView::new(records, &record);
                     match (&self.template, self.format) {
                         (Some(template), _) => template.write(out, &view),
                         (None, Format::Json) => output::write_json(out, &view),

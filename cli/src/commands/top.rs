@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::activity::{
-    Activity, Look, ServerState, SubscriptionActivity, SubscriptionState, TopicState,
+    Activity, Headroom, Look, ServerState, SubscriptionActivity, SubscriptionState, TopicState,
 };
 use crate::advice::explain;
 use crate::args::ServerArgs;
@@ -82,17 +82,16 @@ fn topic_state(from: Topic) -> TopicState {
         epoch: from.epoch.into(),
         start_offset: from.start_offset,
         end_offset: from.end_offset,
-        retained_bytes: from.retained_bytes,
         memory_bytes: from.memory_bytes,
         appended_records: from.appended_records,
         appended_bytes: from.appended_bytes,
-        max_records: from.options.max_records,
-        max_bytes: from.options.max_bytes,
+        is_paused: from.paused,
     }
 }
 
 fn subscription_state(from: Subscription) -> SubscriptionState {
     SubscriptionState {
+        id: from.id,
         topic: from.topic,
         epoch: from.epoch.into(),
         label: from.label,
@@ -100,6 +99,10 @@ fn subscription_state(from: Subscription) -> SubscriptionState {
         delivered: from.delivered,
         lag: from.lag,
         lost: from.lost,
+        headroom: Headroom {
+            time: from.headroom,
+            records: from.headroom_records,
+        },
     }
 }
 
@@ -222,6 +225,7 @@ struct TopicJson<'a> {
     records_per_second: f64,
     bytes_per_second: f64,
     memory_bytes: u64,
+    paused: bool,
     subscriptions: usize,
     lag: u64,
     lost: u64,
@@ -231,6 +235,7 @@ struct TopicJson<'a> {
 #[derive(Debug, Serialize)]
 struct SubscriptionJson<'a> {
     topic: &'a str,
+    id: u32,
     label: &'a str,
     next_offset: u64,
     delivered: u64,
@@ -251,6 +256,7 @@ impl<'a> From<&'a Activity> for ActivityJson<'a> {
             records_per_second: activity.records_rate,
             bytes_per_second: activity.bytes_rate,
             memory_bytes: activity.topic.memory_bytes,
+            paused: activity.topic.is_paused,
             subscriptions: activity.subscriptions,
             lag: activity.lag,
             lost: activity.lost,
@@ -262,14 +268,15 @@ impl<'a> From<&'a Activity> for ActivityJson<'a> {
             let subscription = &activity.subscription;
             SubscriptionJson {
                 topic: &subscription.topic,
+                id: subscription.id,
                 label: &subscription.label,
                 next_offset: subscription.next_offset,
                 delivered: subscription.delivered,
                 lag: subscription.lag,
                 lost: subscription.lost,
                 records_per_second: activity.records_rate,
-                headroom_records: activity.headroom.records,
-                headroom_seconds: activity.headroom.time.map(|time| time.as_secs_f64()),
+                headroom_records: subscription.headroom.records,
+                headroom_seconds: subscription.headroom.time.map(|time| time.as_secs_f64()),
             }
         });
         ActivityJson {

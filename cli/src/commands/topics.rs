@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
-use footman_broker::{OffsetQuery, TopicOptions, TopicUpdate};
+use anyhow::{Context as _, Result};
+use footman_broker::{OffsetQuery, Records, TopicOptions, TopicUpdate};
 use footman_broker_grpc::{CallError, Client, Topic, reason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,13 +12,14 @@ use serde::Serialize;
 use crate::args::ServerArgs;
 use crate::args::limits::TopicLimits;
 use crate::args::listing::{Listing, ListingArgs};
-use crate::args::topics::TopicsCommand;
+use crate::args::topics::{IndexArgs, TopicsCommand};
 use crate::config::max_record_bytes;
 use crate::connection;
 use crate::outcome::Outcome;
-use crate::output::{format_time, push_json_line};
+use crate::output::{Format, RecordView, format_time, push_json_line, write_json, write_text};
 use crate::quantity::{
     format_bytes, format_bytes_limit, format_count, format_count_limit, format_duration,
+    format_rate,
 };
 use crate::start::Start;
 use crate::stdout::print;
@@ -31,9 +32,13 @@ pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<O
             name,
             limits,
             if_not_exists,
+            index,
             output,
         } => {
-            let topic = match client.create_topic(&name, limits_of(&limits)?).await {
+            let topic = match client
+                .create_topic(&name, options_of(&limits, index)?)
+                .await
+            {
                 Err(error) if if_not_exists && is(&error, reason::TOPIC_EXISTS) => {
                     client.topic(&name).await?
                 }
@@ -46,10 +51,13 @@ pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<O
         TopicsCommand::Update {
             name,
             limits,
+            index,
             output,
         } => {
             show(
-                &client.update_topic(&name, limits_of(&limits)?).await?,
+                &client
+                    .update_topic(&name, options_of(&limits, index)?)
+                    .await?,
                 &output,
             )?;
         }
@@ -62,6 +70,18 @@ pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<O
             before,
             output,
         } => show(&client.purge_topic(&name, before).await?, &output)?,
+        TopicsCommand::Pause { name, output } => {
+            show(&client.pause_topic(&name).await?, &output)?;
+        }
+        TopicsCommand::Resume { name, output } => {
+            show(&client.resume_topic(&name).await?, &output)?;
+        }
+        TopicsCommand::Last { name, key, output } => {
+            let last = client.last_by_key(&name, key.as_bytes()).await?;
+            let last =
+                last.with_context(|| format!("topic {name:?} keeps no record with key {key:?}"))?;
+            print(&written(&last, output))?;
+        }
         TopicsCommand::Offsets {
             names,
             at,
@@ -79,13 +99,28 @@ fn is(error: &CallError, reason: &str) -> bool {
     matches!(error, CallError::Server(error) if error.reason == reason)
 }
 
+/// The one record of a look-up, as `consume` writes it.
+fn written(records: &Records, format: Format) -> Vec<u8> {
+    let mut out = Vec::new();
+    for record in records {
+        let view = RecordView::new(records, &record);
+        match format {
+            Format::Raw => out.extend_from_slice(view.value),
+            Format::Text => write_text(&mut out, &view, &[]),
+            Format::Json => write_json(&mut out, &view),
+        }
+    }
+    out
+}
+
 /// The limits that were given; the others are the server's to choose, or stay.
-fn limits_of(limits: &TopicLimits) -> Result<TopicUpdate> {
+fn options_of(limits: &TopicLimits, index: IndexArgs) -> Result<TopicUpdate> {
     let mut update = TopicUpdate::new();
     update.max_records = limits.records;
     update.max_bytes = limits.bytes;
     update.max_age = limits.age.map(|age| age.0);
     update.max_record_bytes = limits.max_record.map(max_record_bytes).transpose()?;
+    update.last_by_key = index.last_by_key;
     Ok(update)
 }
 
@@ -113,6 +148,16 @@ fn print_json<'a>(topics: impl IntoIterator<Item = &'a Topic>) -> Result<()> {
 
 fn description(topic: &Topic) -> String {
     let kept = topic.end_offset.saturating_sub(topic.start_offset);
+    let producers = if topic.paused {
+        "refused: it is paused"
+    } else {
+        "taken"
+    };
+    let last_by_key = if topic.options.last_by_key {
+        "yes"
+    } else {
+        "no"
+    };
     let lines = [
         ("topic", topic.name.clone()),
         ("epoch", topic.epoch.to_string()),
@@ -135,12 +180,23 @@ fn description(topic: &Topic) -> String {
                 format_bytes(topic.appended_bytes)
             ),
         ),
+        ("rate", format_rate(topic.records_per_second)),
+        (
+            "delivered",
+            format!(
+                "{} records, {} lost",
+                format_count(topic.delivered_records),
+                format_count(topic.lost_records)
+            ),
+        ),
         ("subscriptions", topic.subscriptions.to_string()),
+        ("producers", producers.to_owned()),
         ("keeps", limits_text(&topic.options)),
         (
             "largest record",
             format_bytes(topic.options.max_record_bytes.into()),
         ),
+        ("last by key", last_by_key.to_owned()),
     ];
     let mut text = String::new();
     for (name, value) in lines {
@@ -273,6 +329,10 @@ struct TopicJson<'a> {
     memory_bytes: u64,
     appended_records: u64,
     appended_bytes: u64,
+    records_per_second: f64,
+    delivered_records: u64,
+    lost_records: u64,
+    paused: bool,
     subscriptions: u32,
     options: OptionsJson,
 }
@@ -284,6 +344,7 @@ pub(crate) struct OptionsJson {
     max_bytes: Option<u64>,
     max_age_ms: Option<u64>,
     max_record_bytes: u32,
+    last_by_key: bool,
 }
 
 impl<'a> From<&'a Topic> for TopicJson<'a> {
@@ -298,6 +359,10 @@ impl<'a> From<&'a Topic> for TopicJson<'a> {
             memory_bytes: topic.memory_bytes,
             appended_records: topic.appended_records,
             appended_bytes: topic.appended_bytes,
+            records_per_second: topic.records_per_second,
+            delivered_records: topic.delivered_records,
+            lost_records: topic.lost_records,
+            paused: topic.paused,
             subscriptions: topic.subscriptions,
             options: OptionsJson::from(&topic.options),
         }
@@ -314,6 +379,7 @@ impl From<&TopicOptions> for OptionsJson {
                 .max_age
                 .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             max_record_bytes: options.max_record_bytes,
+            last_by_key: options.last_by_key,
         }
     }
 }

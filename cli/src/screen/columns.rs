@@ -41,7 +41,11 @@ pub(crate) fn topic_cells(topic: &TopicActivity) -> [String; 9] {
         .saturating_sub(topic.topic.start_offset);
     [
         topic.topic.name.clone(),
-        format_rate(topic.records_rate),
+        if topic.topic.is_paused {
+            "paused".to_owned()
+        } else {
+            format_rate(topic.records_rate)
+        },
         format_count(topic.lag),
         format_count(topic.lost),
         topic
@@ -72,7 +76,7 @@ pub(crate) fn subscription_cells(activity: &SubscriptionActivity) -> [String; 6]
         format_rate(activity.records_rate),
         format_count(subscription.lag),
         format_count(subscription.lost),
-        format_headroom(activity.headroom),
+        format_headroom(subscription.headroom),
         format_count(subscription.next_offset),
     ]
 }
