@@ -2,7 +2,7 @@
 
 use super::{
     load::{Load, Tally},
-    peer::Peer,
+    peer::{OURS, Peer},
 };
 use crate::server::Server;
 use anyhow::{Context as _, Result};
@@ -28,7 +28,7 @@ impl Footman {
 
 impl Peer for Footman {
     fn name(&self) -> &'static str {
-        "footman"
+        OURS
     }
 
     fn pid(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::{
     load::Load,
-    peer::Peers,
+    peer::{Peer, Peers, found},
     process::resident_mib,
     run::{Subscribers, Topic, cpu},
 };
@@ -22,17 +22,10 @@ pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) ->
     // Kafka is left out: a thousand of its clients are thousands of threads.
     for peer in peers.named(&["footman", "nats", "redis-pubsub"]) {
         bench.progress(&format!("servers/idle: {}", peer.name()));
-        let topic = Topic::create(runtime, peer, 1_000)?;
-        let before = resident_mib(peer.pid())?;
-        let load = Load::flat_out(1, 128);
-        let subscribers = runtime.block_on(Subscribers::start(&topic, &load, SUBSCRIBERS))?;
-        // The first figures of CPU time would be those of connecting.
-        thread::sleep(Duration::from_secs(1));
-        let connected = cpu(peer)?;
-        thread::sleep(watched);
-        let used = (cpu(peer)? - connected) / watched.as_secs_f64();
-        let memory = resident_mib(peer.pid())? - before;
-        drop(subscribers);
+        let costs = costs(runtime, peer, watched);
+        let Some((memory, used)) = found(bench, "servers/idle", peer, costs)? else {
+            continue;
+        };
         let mib = ("MiB per 1000", Better::Lower);
         bench.add("servers/idle/memory", peer.name(), mib, vec![memory]);
         let percent = ("% of a core", Better::Lower);
@@ -40,4 +33,20 @@ pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) ->
     }
     bench.show();
     Ok(())
+}
+
+/// Megabytes for all, and the share of a core.
+fn costs(runtime: &Runtime, peer: &dyn Peer, watched: Duration) -> Result<(f64, f64)> {
+    let topic = Topic::create(runtime, peer, 1_000)?;
+    let before = resident_mib(peer.pid())?;
+    let load = Load::flat_out(1, 128);
+    let subscribers = runtime.block_on(Subscribers::start(&topic, &load, SUBSCRIBERS))?;
+    // The first figures of CPU time would be those of connecting.
+    thread::sleep(Duration::from_secs(1));
+    let connected = cpu(peer)?;
+    thread::sleep(watched);
+    let used = (cpu(peer)? - connected) / watched.as_secs_f64();
+    let memory = resident_mib(peer.pid())? - before;
+    drop(subscribers);
+    Ok((memory, used))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     load::{Load, Tally},
-    peer::{Peer, Peers, Stuck},
+    peer::{Peer, Peers, Stuck, found},
     run::{Subscribers, Topic, publish},
 };
 use crate::bench::{bench_run::BenchRun, report::Better};
@@ -25,31 +25,43 @@ fn steady(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> 
     }
     let seconds = if bench.quick() { 1.0 } else { 3.0 };
     let names = ["footman", "nats", "jetstream", "kafka", "redis-pubsub"];
-    let peers = peers.named(&names);
-    let mut found = vec![(Vec::new(), Vec::new()); peers.len()];
+    let mut rest: Vec<_> = peers
+        .named(&names)
+        .into_iter()
+        .map(|p| (p, (vec![], vec![])))
+        .collect();
     let rounds = bench.rounds();
     for round in 1..=rounds {
-        for (&peer, (p50, p99)) in peers.iter().zip(&mut found) {
+        let mut going_on = Vec::new();
+        for (peer, (mut p50, mut p99)) in rest {
             bench.progress(&format!(
                 "servers/latency: {}, round {round} of {rounds}",
                 peer.name()
             ));
-            let load = Load::paced(10_000, seconds, 128);
-            let topic = Topic::create(runtime, peer, load.records())?;
-            let mut subscribers = runtime.block_on(Subscribers::start(&topic, &load, 1))?;
-            publish(&topic, load)?;
-            runtime.block_on(subscribers.settle())?;
-            let ages = subscribers.ages()?;
-            p50.push(microseconds(&ages, 0.5));
-            p99.push(microseconds(&ages, 0.99));
+            let ages = ages(runtime, peer, Load::paced(10_000, seconds, 128));
+            if let Some(ages) = found(bench, "servers/latency/10khz", peer, ages)? {
+                p50.push(microseconds(&ages, 0.5));
+                p99.push(microseconds(&ages, 0.99));
+                going_on.push((peer, (p50, p99)));
+            }
         }
+        rest = going_on;
     }
-    for (peer, (p50, p99)) in peers.into_iter().zip(found) {
+    for (peer, (p50, p99)) in rest {
         bench.add("servers/latency/10khz/p50", peer.name(), MICROSECONDS, p50);
         bench.add("servers/latency/10khz/p99", peer.name(), MICROSECONDS, p99);
     }
     bench.show();
     Ok(())
+}
+
+/// One paced run with one subscriber.
+fn ages(runtime: &Runtime, peer: &dyn Peer, load: Load) -> Result<Histogram<u64>> {
+    let topic = Topic::create(runtime, peer, load.records())?;
+    let mut subscribers = runtime.block_on(Subscribers::start(&topic, &load, 1))?;
+    publish(&topic, load)?;
+    runtime.block_on(subscribers.settle())?;
+    subscribers.ages()
 }
 
 /// What a run beside a stuck subscriber, or without it, found.
@@ -69,7 +81,7 @@ fn stuck(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> {
     }
     let seconds = if bench.quick() { 2.5 } else { 8.0 };
     let rounds = if bench.quick() { 1 } else { bench.rounds() };
-    for peer in peers.named(&["footman", "nats", "redis-pubsub"]) {
+    'peers: for peer in peers.named(&["footman", "nats", "redis-pubsub"]) {
         let (mut rates, mut p99s, mut withs, mut withouts) = (vec![], vec![], vec![], vec![]);
         let mut untold = vec![];
         for round in 1..=rounds {
@@ -78,8 +90,11 @@ fn stuck(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> {
                 peer.name()
             ));
             let load = Load::paced(20_000, seconds, 1_024);
-            let without = beside(runtime, peer, &load, false)?;
-            let with = beside(runtime, peer, &load, true)?;
+            let pair = beside(runtime, peer, &load, false)
+                .and_then(|without| Ok((without, beside(runtime, peer, &load, true)?)));
+            let Some((without, with)) = found(bench, "servers/stuck", peer, pair)? else {
+                continue 'peers;
+            };
             rates.push(with.rate / without.rate);
             p99s.push(with.p99 / without.p99);
             withs.push(with.p99);

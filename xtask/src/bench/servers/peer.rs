@@ -15,6 +15,9 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tokio::{net::TcpStream, runtime::Runtime};
 
+/// The name of ours.
+pub(super) const OURS: &str = "footman";
+
 /// A server of its own process with its clients in this one. Topics begin empty, and are named once.
 pub(super) trait Peer: Send + Sync {
     /// Its name in the report.
@@ -58,6 +61,23 @@ pub(super) enum Stuck {
     Client(BoxFuture<'static, Result<()>>),
     /// A connection by hand, for peers whose clients read on behalf of those who do not; and what begins a record there.
     Socket(TcpStream, String),
+}
+
+/// What a run found. An error of ours ends the bench; another peer's is a word in the report, and the rest goes on.
+pub(super) fn found<T>(
+    bench: &mut BenchRun,
+    group: &str,
+    peer: &dyn Peer,
+    run: Result<T>,
+) -> Result<Option<T>> {
+    match run {
+        Ok(run) => Ok(Some(run)),
+        Err(error) if peer.name() != OURS => {
+            bench.note(format!("{group}: without {}: {error:#}", peer.name()));
+            Ok(None)
+        }
+        Err(error) => Err(error.context(format!("{group}: {OURS}"))),
+    }
 }
 
 /// Those that are installed, ours first.

@@ -2,7 +2,7 @@
 
 use super::{
     load::Load,
-    peer::{Peer, Peers},
+    peer::{Peer, Peers, found},
     run::{Outcome, Subscribers, Topic, cpu, publish},
 };
 use crate::bench::{bench_run::BenchRun, report::Better};
@@ -60,11 +60,12 @@ pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) ->
         let load = Load::flat_out(replayed, BYTES);
         let mut topics = Vec::new();
         for peer in peers.named(&keeping) {
-            let topic = Topic::create(runtime, peer, replayed)?;
-            publish(&topic, load.clone())?;
-            topics.push(topic);
+            let kept = Topic::create(runtime, peer, replayed)
+                .and_then(|topic| publish(&topic, load.clone()).map(|_| topic));
+            topics.extend(found(bench, "servers/replay", peer, kept)?);
         }
-        in_turn(bench, "replay", "", &peers.named(&keeping), |peer| {
+        let keepers: Vec<_> = topics.iter().map(|topic| topic.peer).collect();
+        in_turn(bench, "replay", "", &keepers, |peer| {
             let of_peer = |topic: &&Topic<'_>| topic.peer.name() == peer.name();
             let topic = topics.iter().find(of_peer).context("each has a topic")?;
             replay(runtime, topic, &load)
@@ -86,24 +87,26 @@ fn in_turn(
     if !bench.wants(&group) && !bench.wants(&costs) {
         return Ok(());
     }
-    let mut found: Vec<Vec<Outcome>> = peers.iter().map(|_| Vec::new()).collect();
+    let mut rest: Vec<(&dyn Peer, Vec<Outcome>)> =
+        peers.iter().map(|&peer| (peer, Vec::new())).collect();
     let rounds = bench.rounds();
     for round in 1..=rounds {
-        for (peer, found) in peers.iter().zip(&mut found) {
+        let mut going_on = Vec::new();
+        for (peer, mut outcomes) in rest {
             bench.progress(&format!(
                 "{group}: {}, round {round} of {rounds}",
                 peer.name()
             ));
-            let mut outcome = Outcome::default();
-            while outcome.seconds < ENOUGH {
-                let run = once(*peer).with_context(|| format!("{group}: {}", peer.name()))?;
-                outcome.add(&run);
+            let outcome = long_enough(|| once(peer));
+            if let Some(outcome) = found(bench, &group, peer, outcome)? {
+                outcomes.push(outcome);
+                going_on.push((peer, outcomes));
             }
-            found.push(outcome);
         }
+        rest = going_on;
     }
-    for (peer, found) in peers.iter().zip(&found) {
-        let each = |figure: fn(&Outcome) -> f64| found.iter().map(figure).collect();
+    for (peer, outcomes) in &rest {
+        let each = |figure: fn(&Outcome) -> f64| outcomes.iter().map(figure).collect();
         let millions = ("M records/s", Better::Higher);
         bench.add(&group, peer.name(), millions, each(Outcome::rate));
         let cpu = ("server s/M", Better::Lower);
@@ -113,7 +116,7 @@ fn in_turn(
             let percent = ("% lost", Better::Lower);
             bench.add(&lost, peer.name(), percent, each(Outcome::lost_percent));
         }
-        let untold: u64 = found.iter().map(|outcome| outcome.untold).sum();
+        let untold: u64 = outcomes.iter().map(|outcome| outcome.untold).sum();
         if untold > 0 {
             println!(
                 "{group}: {} lost {untold} records without a word",
@@ -122,6 +125,14 @@ fn in_turn(
         }
     }
     Ok(())
+}
+
+fn long_enough(mut once: impl FnMut() -> Result<Outcome>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    while outcome.seconds < ENOUGH {
+        outcome.add(&once()?);
+    }
+    Ok(outcome)
 }
 
 fn fan_out(runtime: &Runtime, peer: &dyn Peer, load: &Load, count: usize) -> Result<Outcome> {
