@@ -10,6 +10,8 @@ mod cork;
 #[cfg(any(feature = "server", feature = "client"))]
 mod messages;
 pub mod reason;
+#[cfg(any(feature = "server", feature = "client"))]
+mod room;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(any(feature = "server", feature = "client"))]

@@ -1,16 +1,23 @@
 //! The gRPC messages of a body, each where it lies in the DATA frame that brought it; put together only where it came in several.
 //!
 //! Owned by the one who reads the body. It holds one frame, or one message of at most the limit, whose memory grows with
-//! what has come of it, not with what its prefix promises.
+//! what has come of it, not with what its prefix promises. A server bounds how much the messages begun hold all together, and for how
+//! long: flow control does not, because what is put together has been read.
 
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
+#[cfg(feature = "server")]
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http_body::Body;
 use tonic::Status;
+
+#[cfg(feature = "server")]
+use crate::room::Room;
+use crate::room::Share;
 
 /// A message's prefix: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -23,8 +30,10 @@ pub(crate) struct Messages<B> {
     /// What came and was not given out.
     frame: Bytes,
     /// The beginning of a message that came in several frames, with its prefix.
-    begun: BytesMut,
+    begun: Vec<u8>,
     is_over: bool,
+    /// What the message begun takes of the room for such, if there is a bound on it.
+    share: Option<Share>,
 }
 
 impl<B> Messages<B>
@@ -38,9 +47,18 @@ where
             body,
             max_bytes,
             frame: Bytes::new(),
-            begun: BytesMut::new(),
+            begun: Vec::new(),
             is_over: false,
+            share: None,
         }
+    }
+
+    /// The same, where messages begun must find room and be whole in time: `RESOURCE_EXHAUSTED` and `DEADLINE_EXCEEDED` say that one
+    /// did not. A message that comes in one frame needs no room.
+    #[cfg(feature = "server")]
+    pub(crate) fn within(mut self, room: &Arc<Room>) -> Self {
+        self.share = Some(Share::of(room));
+        self
     }
 
     /// The next message; `None` at the end of the body. `OUT_OF_RANGE`: it is too large. Over after an error.
@@ -62,7 +80,13 @@ where
                     return Poll::Ready(Some(Err(status)));
                 }
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                ready!(self.poll_too_slow(cx));
+                self.is_over = true;
+                let message = "a message has begun, and its rest does not come";
+                return Poll::Ready(Some(Err(Status::deadline_exceeded(message))));
+            };
+            match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.frame = data,
                     Err(frame) => {
@@ -91,6 +115,14 @@ where
         Poll::Ready(None)
     }
 
+    /// Ready when a message has begun, and is not whole in time.
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.share {
+            Some(share) => share.poll_too_slow(cx),
+            None => Poll::Pending,
+        }
+    }
+
     /// A message, if all of it is there; else `frame` is empty and more must come.
     fn take(&mut self) -> Result<Option<Bytes>, Status> {
         if self.begun.is_empty() {
@@ -105,14 +137,37 @@ where
             self.begin(PREFIX.saturating_sub(self.begun.len()));
         }
         let Some(length) = self.length(&self.begun)? else {
+            self.hold(self.begun.capacity())?;
             return Ok(None);
         };
+        self.grow(PREFIX + length);
         self.begin((PREFIX + length).saturating_sub(self.begun.len()));
         if self.begun.len() < PREFIX + length {
+            self.hold(self.begun.capacity())?;
             return Ok(None);
         }
-        self.begun.advance(PREFIX);
-        Ok(Some(std::mem::take(&mut self.begun).freeze()))
+        self.hold(0)?;
+        let mut message = Bytes::from(std::mem::take(&mut self.begun));
+        message.advance(PREFIX);
+        Ok(Some(message))
+    }
+
+    /// The message begun holds so many bytes now.
+    fn hold(&mut self, bytes: usize) -> Result<(), Status> {
+        match &mut self.share {
+            Some(share) => share.hold(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes room for what the frame has of a message of so many bytes, and some more, but never more than the message needs.
+    fn grow(&mut self, whole: usize) {
+        let needed = self.begun.len().saturating_add(self.frame.len());
+        if needed > self.begun.capacity() {
+            let room = needed.max(2 * self.begun.capacity()).min(whole);
+            self.begun
+                .reserve_exact(room.saturating_sub(self.begun.len()));
+        }
     }
 
     /// Moves up to so many bytes from the frame to the message begun.

@@ -53,6 +53,8 @@ pub const DRAINING: &str = "DRAINING";
 pub const STALLED: &str = "STALLED";
 /// A call's request did not come in time.
 pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
+/// Too much is held of messages that came in part.
+pub const TOO_MUCH_UNFINISHED: &str = "TOO_MUCH_UNFINISHED";
 /// There is no such method.
 pub const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
 /// The message is compressed in a way that the server does not read.

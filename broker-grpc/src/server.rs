@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use footman_broker::{Broker, BrokerOptions, InvalidOptions};
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -43,6 +43,7 @@ use state::{Place, State};
 use web::Origins;
 use workers::Workers;
 
+use crate::room::Room;
 use crate::tls::ServerTls;
 
 /// How a [`Server`] is set up.
@@ -193,9 +194,12 @@ impl Server {
         if options.heartbeat.is_zero() || options.write_stall_timeout.is_zero() {
             return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
         }
+        let limits = &options.limits;
+        let unfinished = Room::new(limits.max_unfinished_bytes, limits.request_timeout);
         let state = Arc::new(State {
             broker: Broker::new(options.broker)?,
             calls: Calls::new(),
+            unfinished,
             limits: options.limits,
             origins: Origins::new(options.cors_origins)?,
             heartbeat: options.heartbeat,
@@ -258,13 +262,17 @@ impl Server {
 
         let (drain, draining) = watch::channel(false);
         let mut connections = JoinSet::new();
+        let mut refusals = Refusals::default();
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listeners.accept() => match accepted {
-                    Ok(socket) => self.take(socket, &router, &draining, (&workers, &mut connections)),
+                    Ok(socket) => match Place::connection(&self.state) {
+                        Some(place) => self.take((socket, place), &router, &draining, (&workers, &mut connections)),
+                        None => refusals.one(self.state.limits.max_connections),
+                    },
                     Err(error) => {
                         // Out of descriptors, say: the peers that are there go on, the next may find room.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -304,18 +312,11 @@ impl Server {
 
     fn take(
         &self,
-        socket: Accepted,
+        (socket, place): (Accepted, Place),
         router: &Router,
         draining: &watch::Receiver<bool>,
         (workers, connections): (&Workers, &mut JoinSet<()>),
     ) {
-        let Some(place) = Place::connection(&self.state) else {
-            tracing::warn!(
-                max = self.state.limits.max_connections,
-                "connection refused: too many"
-            );
-            return;
-        };
         let state = Arc::clone(&self.state);
         let connection = connection::serve(
             socket,
@@ -337,6 +338,29 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// How long connections without calls have to close after GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Connections refused. Said now and then: peers can bring it about as often as they like, and must not fill the log.
+#[derive(Debug, Default)]
+struct Refusals {
+    untold: u64,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    fn one(&mut self, max: usize) {
+        self.untold += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            tracing::warn!(max, refused = self.untold, "connections refused: too many");
+            *self = Refusals {
+                untold: 0,
+                told: Some(Instant::now()),
+            };
+        }
+    }
+}
+
+/// How often the log hears of connections refused.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Lets records past their age go, also in topics that nobody touches.
 async fn expire(broker: &Broker) {

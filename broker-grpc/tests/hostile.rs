@@ -112,17 +112,172 @@ async fn a_call_without_its_request_is_ended() {
     let mut options = ServerOptions::default();
     options.limits.request_timeout = Duration::from_millis(50);
     let server = Running::start(options).await;
-    // The head of a message of 5 bytes, and a body that never ends.
-    let status = raw_call(
+    // The head of a message of 5 bytes, and a body that never ends; of a stream the second message too.
+    let stream = "/footman.v1.Broker/Produce";
+    let second = [&b"\0\0\0\0\x07\x0a\x01t\x7a\x02\x1a\0"[..], &[0, 0]].concat();
+    for (path, begun) in [
+        ("/footman.v1.Broker/Subscribe", &b"\0\0\0\0\x05"[..]),
+        (stream, b"\0\0\0\0\x05"),
+        (stream, b"\0\0"),
+        (stream, &second),
+    ] {
+        let status = raw_call(&server, path, Whole::unfinished(begun)).await;
+        assert_eq!(
+            reason(&status),
+            (Code::DeadlineExceeded, why::REQUEST_TIMEOUT.to_owned()),
+            "{path} {begun:?}"
+        );
+    }
+    assert_eq!(server.broker.topic("t").unwrap().end_offset, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn messages_that_come_in_part_are_bounded_over_all_calls() {
+    const MIB: usize = 1024 * 1024;
+    let mut options = ServerOptions::default();
+    options.limits.max_unfinished_bytes = 3 * MIB;
+    let server = Running::start(options).await;
+    // A message of 4 MiB - 1 comes in frames of 1 MiB, and more of it than there is room for.
+    let length = u32::try_from(4 * MIB - 1).unwrap().to_be_bytes();
+    let most = [&[0], &length[..], &vec![0; 4 * MIB - 2]].concat();
+    for path in [
+        "/footman.v1.Broker/Produce",
+        "/footman.v1.Broker/ProduceBatch",
+    ] {
+        let status = raw_call(&server, path, Whole::unfinished(&most)).await;
+        assert_eq!(
+            reason(&status),
+            (Code::ResourceExhausted, why::TOO_MUCH_UNFINISHED.to_owned())
+        );
+    }
+    // What they held is given back, and one that fits is taken.
+    let mut broker = BrokerClient::new(channel(server.addr).await);
+    let request = ProduceRequest {
+        topic: "t".into(),
+        records: vec![
+            proto::Record {
+                value: vec![1; 800_000].into(),
+                ..Default::default()
+            };
+            2
+        ],
+        ..Default::default()
+    };
+    broker.produce_batch(request).await.unwrap();
+    server.stop().await;
+}
+
+/// Ten mebibytes of zeros are ten kilobytes by gzip: nothing here unpacks them.
+#[tokio::test]
+async fn compressed_messages_are_refused_unopened() {
+    let server = Running::start(ServerOptions::default()).await;
+    // 64 KiB of zeros, by gzip.
+    let mut bomb = vec![
+        31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 237, 193, 1, 1, 0, 0, 0, 128, 144,
+    ];
+    bomb.extend_from_slice(&[254, 175, 238, 8, 10]);
+    bomb.extend_from_slice(&[0; 63]);
+    bomb.extend_from_slice(&[106, 235, 142, 151, 215, 0, 0, 1, 0]);
+    let mut message = vec![1, 0, 0, 0, bomb.len() as u8];
+    message.append(&mut bomb);
+    for method in ["Produce", "ProduceBatch", "Subscribe", "Fetch"] {
+        let path = format!("/footman.v1.Broker/{method}");
+        let status = encoded_call(&server, &path, "gzip", &message[..]).await;
+        assert_eq!(
+            reason(&status),
+            (Code::Unimplemented, why::COMPRESSION.to_owned()),
+            "{method}"
+        );
+        // Said to be plain, and marked as compressed all the same.
+        let status = raw_call(&server, &path, &message[..]).await;
+        assert_eq!(
+            reason(&status),
+            (Code::InvalidArgument, why::UNDECODABLE.to_owned()),
+            "{method}"
+        );
+    }
+    let status = encoded_call(
         &server,
-        "/footman.v1.Broker/Subscribe",
-        Whole::unfinished(b"\0\0\0\0\x05"),
+        "/footman.v1.Admin/CreateTopic",
+        "gzip",
+        &message[..],
     )
     .await;
-    assert_eq!(
-        reason(&status),
-        (Code::DeadlineExceeded, why::REQUEST_TIMEOUT.to_owned())
+    assert_eq!(status.code(), Code::Unimplemented);
+    is_well(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn fields_of_another_type_and_text_that_is_none_are_refused() {
+    let server = Running::start(ServerOptions::default()).await;
+    let (batch, subscribe, fetch, create) = (
+        "/footman.v1.Broker/ProduceBatch",
+        "/footman.v1.Broker/Subscribe",
+        "/footman.v1.Broker/Fetch",
+        "/footman.v1.Admin/CreateTopic",
     );
+    let eleven = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    let cases: [(&str, &[u8]); 14] = [
+        (batch, b"\x08\x01"),                          // the topic as a varint
+        (batch, b"\x0a\x01t\x79\0\0\0\0\0\0\0\0"),     // records as fixed64
+        (batch, b"\x0a\x01\xff\x7a\x02\x1a\0"),        // a topic that is not UTF-8
+        (batch, b"\x0a\x01t\x12\x01\x05"),             // the request id as bytes
+        (batch, b"\x0a\xff\xff\xff\xff\x0f"),          // a topic of 4 GiB
+        (batch, b"\x00\x01"),                          // the field 0
+        (subscribe, b"\x08\x01"),                      // topics as a varint
+        (subscribe, b"\x0a\x03\x0a\x01\xff"),          // a topic that is not UTF-8
+        (subscribe, b"\x0a\x03\x0a\x01t\x3a\x01\xff"), // a label that is not UTF-8
+        (subscribe, b"\x0a\x7f"),                      // topics that end before their length
+        (fetch, b"\x0a\x03\x0a\x01\xff"),
+        (fetch, b"\x15\0\0\0\0"), // a number as fixed32
+        (create, b"\x0a\x01\xff"),
+        (create, b"\x08\x01"),
+    ];
+    let long = [&b"\x0a\x01t\x10"[..], eleven].concat();
+    let longs = [batch, subscribe, fetch, create].map(|path| (path, &long[..]));
+    for (path, request) in cases.into_iter().chain(longs) {
+        let message = [&[0, 0, 0, 0, request.len() as u8], request].concat();
+        let status = raw_call(&server, path, &message[..]).await;
+        // Of the administration's calls tonic decodes the request, and says it with its own code.
+        let is_refused = match path {
+            _ if path == create => {
+                matches!(status.code(), Code::Internal | Code::InvalidArgument)
+            }
+            _ => status.code() == Code::InvalidArgument,
+        };
+        assert!(is_refused, "{path} {request:?}: {status:?}");
+    }
+    assert!(server.broker.topics().is_empty());
+    is_well(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_limits_of_http_1_are_what_was_set() {
+    let mut options = ServerOptions::default();
+    options.limits.max_http1_headers = 10;
+    options.limits.max_header_list_bytes = 9_000;
+    let server = Running::start(options).await;
+    for (lines, length, answer) in [
+        (10, 100, "HTTP/1.1 415"),
+        (11, 100, "HTTP/1.1 431"),
+        (2, 8_900, "HTTP/1.1 415"),
+        (2, 9_100, "HTTP/1.1 431"),
+    ] {
+        let mut head = "GET / HTTP/1.1\r\nconnection: close\r\n".to_owned();
+        head += &"x: y\r\n".repeat(lines - 2);
+        let filler = length - head.len() - "z: \r\n\r\n".len();
+        head += &format!("z: {}\r\n\r\n", "z".repeat(filler));
+        let mut socket = TcpStream::connect(server.addr).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let words = String::from_utf8(last_words(socket).await).unwrap();
+        assert!(
+            words.starts_with(answer),
+            "{lines} lines, {length} bytes: {words:?}"
+        );
+    }
     server.stop().await;
 }
 
@@ -228,6 +383,16 @@ async fn limits_that_make_no_sense_are_refused() {
 
 /// Calls a method with a body of raw bytes, and gives the status.
 async fn raw_call(server: &Running, path: &str, body: impl Into<Whole>) -> tonic::Status {
+    encoded_call(server, path, "identity", body).await
+}
+
+/// The same, with messages that are said to be encoded in some way.
+async fn encoded_call(
+    server: &Running,
+    path: &str,
+    encoding: &str,
+    body: impl Into<Whole>,
+) -> tonic::Status {
     use tonic::codegen::Service as _;
     let mut channel = channel(server.addr).await;
     std::future::poll_fn(|cx| channel.poll_ready(cx))
@@ -238,6 +403,7 @@ async fn raw_call(server: &Running, path: &str, body: impl Into<Whole>) -> tonic
         .uri(format!("http://{}{path}", server.addr))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
+        .header("grpc-encoding", encoding)
         .body(tonic::body::Body::new(body.into()))
         .unwrap();
     let response = channel.call(request).await.unwrap();

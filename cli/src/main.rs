@@ -77,11 +77,18 @@ fn block_on(command: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
     outcome
 }
 
-/// Logs go to stderr; warnings and errors unless `RUST_LOG` says otherwise.
+/// Logs go to stderr; warnings and errors unless `RUST_LOG` says otherwise. Of h2 only errors: it warns of every peer that breaks
+/// HTTP/2's rules, and peers must not fill the log.
 fn start_logging() {
+    let said = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let said = if said.is_empty() {
+        "warn,h2=error"
+    } else {
+        &said
+    };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
+        .parse_lossy(said);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -30,16 +30,22 @@ pub struct Limits {
     pub max_topics_per_call: usize,
     /// Largest message taken, in bytes; a larger one ends its call with `MESSAGE_TOO_LARGE`. Default 4 MiB.
     pub max_request_bytes: usize,
+    /// Bytes held of messages that came in part, over all calls; a call whose message finds no room ends with `TOO_MUCH_UNFINISHED`. A
+    /// message in one frame needs none. Default 16 MiB.
+    pub max_unfinished_bytes: usize,
     /// Time from accept until TLS is agreed on and the peer's HTTP/2 preface and first SETTINGS are there; of HTTP/1.1, the time
     /// that each request's head has, from the end of the request before it. Default 5 s.
     pub handshake_timeout: Duration,
-    /// Time that a call with one request has until that request is there; then it ends with `REQUEST_TIMEOUT`. Default 30 s.
+    /// Time that a call with one request has until that request is there, and that each message of a Produce stream has from its first
+    /// byte to its last; then the call ends with `REQUEST_TIMEOUT`. Default 30 s.
     pub request_timeout: Duration,
     /// HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`: calls at once on one connection. Default 512.
     pub max_streams_per_connection: u32,
     /// HTTP/2 `SETTINGS_MAX_HEADER_LIST_SIZE`, in bytes; bounds CONTINUATION floods too. Also the longest head of an HTTP/1.1
     /// request. Default 16 KiB.
     pub max_header_list_bytes: u32,
+    /// Header lines of an HTTP/1.1 request. Default 64.
+    pub max_http1_headers: usize,
     /// HTTP/2 `SETTINGS_HEADER_TABLE_SIZE`, in bytes. Default 4 096.
     pub header_table_bytes: u32,
     /// HTTP/2 `SETTINGS_MAX_FRAME_SIZE`, in bytes: what a producer may send as one frame. 16 KiB to 16 MiB - 1. Default 1 MiB.
@@ -73,10 +79,12 @@ impl Default for Limits {
             max_subscriptions: 16_384,
             max_topics_per_call: 1_024,
             max_request_bytes: 4 * 1024 * 1024,
+            max_unfinished_bytes: 16 * 1024 * 1024,
             handshake_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             max_streams_per_connection: 512,
             max_header_list_bytes: 16 * 1024,
+            max_http1_headers: 64,
             header_table_bytes: 4_096,
             max_frame_bytes: 1024 * 1024,
             stream_window_bytes: 4 * 1024 * 1024,
@@ -94,9 +102,6 @@ impl Default for Limits {
 /// The largest batch that fits a message with its head, and the largest request body worth taking.
 pub(crate) const MAX_RUN_BYTES: usize = 3 * 1024 * 1024;
 
-/// Header lines of an HTTP/1.1 request.
-const MAX_HTTP1_HEADERS: usize = 64;
-
 /// hyper takes no smaller buffer.
 const MIN_HTTP1_BUFFER: usize = 8 * 1024;
 
@@ -109,6 +114,8 @@ impl Limits {
             && self.max_subscriptions > 0
             && self.max_topics_per_call > 0
             && self.max_streams_per_connection > 0
+            && self.max_unfinished_bytes > 0
+            && self.max_http1_headers > 0
             && self.send_buffer_bytes > 0
             && self.unsent_bytes > 0;
         if !at_least_one {
@@ -175,7 +182,7 @@ impl Limits {
             .auto_date_header(false)
             .half_close(false)
             .header_read_timeout(self.handshake_timeout)
-            .max_headers(MAX_HTTP1_HEADERS)
+            .max_headers(self.max_http1_headers)
             .max_header_size(
                 usize::try_from(self.max_header_list_bytes)
                     .unwrap_or(usize::MAX)

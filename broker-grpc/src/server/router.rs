@@ -224,7 +224,7 @@ impl BrokerMethod {
         body: impl RequestBody,
     ) -> Result<Response<Body>, Failure> {
         let max = state.limits.max_request_bytes;
-        let mut messages = Messages::new(body, max);
+        let mut messages = Messages::new(body, max).within(&state.unfinished);
         match self {
             BrokerMethod::Produce => {
                 if let Some(call) = Call::current() {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use footman_broker::Broker;
 
+use crate::room::Room;
 use crate::server::calls::Calls;
 use crate::server::limits::Limits;
 use crate::server::status::Failure;
@@ -17,6 +18,8 @@ pub(crate) struct State {
     pub(crate) broker: Broker,
     pub(crate) calls: Arc<Calls>,
     pub(crate) limits: Limits,
+    /// Of the requests that came in part.
+    pub(crate) unfinished: Arc<Room>,
     pub(crate) origins: Origins,
     pub(crate) heartbeat: Duration,
     pub(crate) started: SystemTime,

@@ -152,6 +152,15 @@ impl Failure {
                 let message = format!("a message cannot be read: {}", status.message());
                 Failure::new(Code::InvalidArgument, reason::UNDECODABLE, message)
             }
+            Code::ResourceExhausted => {
+                let message = format!("{}: send it again, or smaller ones", status.message());
+                Failure::new(status.code(), reason::TOO_MUCH_UNFINISHED, message)
+                    .retry_after(FULL_RETRY)
+            }
+            Code::DeadlineExceeded => {
+                let message = format!("{}: send it at once", status.message());
+                Failure::new(status.code(), reason::REQUEST_TIMEOUT, message)
+            }
             code => Failure::new(code, reason::UNDECODABLE, status.message()),
         }
     }
