@@ -31,7 +31,7 @@ const STEPS: [Step; 14] = [
     ("clippy", || {
         clippy(&["--workspace"])?;
         // What only these bring is built by nothing else here.
-        clippy(&["--package", "xtask", "--features", "bench,soak"])
+        clippy(&["--package", "xtask", "--features", "bench,soak,hostile"])
     }),
     ("doc", || {
         let mut doc = cargo();

