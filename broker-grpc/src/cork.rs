@@ -15,6 +15,8 @@
 
 use std::cell::Cell;
 use std::future::Future;
+#[cfg(feature = "server")]
+use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::pin::{Pin, pin};
@@ -29,6 +31,10 @@ use crate::stall::StallClock;
 
 /// The most that waits for a turn's end; when it is full it goes out at once. Also the most that is read at once.
 pub(crate) const CORK_BYTES: usize = 64 * 1024;
+
+/// The most that is read in one turn. h2 keeps every frame that it reads until its call takes it, a hundred bytes for
+/// each; calls have their turn before there are too many.
+const TURN_BYTES: usize = 2 * CORK_BYTES;
 
 thread_local! {
     /// The thread's buffers, while no connection has them.
@@ -60,6 +66,8 @@ struct Cork<S> {
     ahead: Vec<u8>,
     /// How much of `ahead` the connection took.
     taken: usize,
+    /// How much of the socket was read in this turn.
+    read: usize,
     /// To be written. The thread's buffer during a turn; after it no more than the socket did not take.
     buffer: Vec<u8>,
     /// How much of `buffer` has gone out.
@@ -72,8 +80,15 @@ struct Cork<S> {
 impl<S: AsyncRead + Unpin> Cork<S> {
     fn poll_take(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
+            if self.read >= TURN_BYTES {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if buf.remaining() >= CORK_BYTES {
-                return Pin::new(&mut self.socket).poll_read(cx, buf);
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+                self.read += buf.filled().len() - before;
+                return Poll::Ready(Ok(()));
             }
             self.ahead = lend(&READ_BUFFER);
             let read = pin!(self.socket.read_buf(&mut self.ahead)).poll(cx);
@@ -81,6 +96,7 @@ impl<S: AsyncRead + Unpin> Cork<S> {
                 give_back(&READ_BUFFER, mem::take(&mut self.ahead));
                 return read.map_ok(drop);
             }
+            self.read += self.ahead.len();
         }
         let rest = self.ahead.get(self.taken..).unwrap_or_default();
         let (now, later) = rest.split_at(rest.len().min(buf.remaining()));
@@ -92,9 +108,24 @@ impl<S: AsyncRead + Unpin> Cork<S> {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Reads, and forgets it; says how much that was.
+    #[cfg(feature = "server")]
+    fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut dropped = lend(&READ_BUFFER);
+        let read = pin!(self.socket.read_buf(&mut dropped)).poll(cx);
+        give_back(&READ_BUFFER, dropped);
+        read
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Cork<S> {
+    /// Writes out all that is held, then says that nothing more comes.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_uncork(cx))?;
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
     /// Writes out all that is held. On an error, such as that the socket has taken nothing for too long, the connection is over.
     fn poll_uncork(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let out = self.poll_write_out(cx);
@@ -172,6 +203,7 @@ pub(crate) fn cork<S>(socket: S, head: Vec<u8>, stall_limit: Duration) -> (Corke
         socket,
         ahead: head,
         taken: 0,
+        read: 0,
         buffer: Vec::new(),
         written: 0,
         is_stuck: false,
@@ -221,9 +253,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut cork = lock(&self.0);
-        ready!(cork.poll_uncork(cx))?;
-        Pin::new(&mut cork.socket).poll_shutdown(cx)
+        lock(&self.0).poll_end(cx)
     }
 }
 
@@ -245,6 +275,20 @@ impl<C, S> CorkedConnection<C, S> {
     }
 }
 
+#[cfg(feature = "server")]
+impl<C, S: AsyncRead + AsyncWrite + Unpin> CorkedConnection<C, S> {
+    /// After the connection's end: says that nothing more comes, then takes and drops what the peer still sends, until it closes
+    /// its side. A socket that is closed over unread bytes is reset, and the reset overtakes what is on its way to the
+    /// peer. As long as the peer likes: the caller sets the limit.
+    pub(crate) async fn part(&mut self) {
+        let cork = &self.uncork.0;
+        let end = poll_fn(|cx| lock(cork).poll_end(cx)).await;
+        if end.is_ok() {
+            while let Ok(1..) = poll_fn(|cx| lock(cork).poll_drop(cx)).await {}
+        }
+    }
+}
+
 impl<C, S> Future for CorkedConnection<C, S>
 where
     C: Future + Unpin,
@@ -255,7 +299,9 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let turn = Pin::new(&mut self.connection).poll(cx);
-        match lock(&self.uncork.0).poll_uncork(cx) {
+        let mut cork = lock(&self.uncork.0);
+        cork.read = 0;
+        match cork.poll_uncork(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
             Poll::Ready(Ok(())) | Poll::Pending => turn.map(Some),
         }
@@ -292,6 +338,27 @@ mod tests {
         let end = timeout(LIMIT * 10, connection).await;
         assert_eq!(end.expect("it ends"), None);
         assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
+    }
+
+    #[cfg(feature = "server")]
+    #[tokio::test]
+    async fn parts_only_when_its_peer_has_closed_too() {
+        let (socket, mut peer) = duplex(8);
+        let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+        let talk = async move {
+            io.write_all(b"goodbye").await.unwrap();
+        };
+        let mut connection = CorkedConnection::new(Box::pin(talk), uncork);
+        (&mut connection).await;
+        let hearing = async {
+            peer.write_all(&[7; BYTES]).await.unwrap();
+            let mut said = Vec::new();
+            peer.read_to_end(&mut said).await.unwrap();
+            drop(peer);
+            said
+        };
+        let ((), said) = tokio::join!(connection.part(), hearing);
+        assert_eq!(said, b"goodbye");
     }
 
     #[tokio::test(start_paused = true)]

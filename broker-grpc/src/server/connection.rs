@@ -95,7 +95,9 @@ async fn serve_http2(
         result = &mut connection => result,
         () = begin(&mut drain) => {
             connection.as_mut().get_mut().connection().as_mut().graceful_shutdown();
-            connection.await
+            let result = connection.as_mut().await;
+            connection.part().await;
+            result
         }
     };
     if let Some(Err(error)) = result {
@@ -120,7 +122,9 @@ async fn serve_http1(
         result = &mut connection => result,
         () = begin(&mut drain) => {
             connection.as_mut().get_mut().connection().as_mut().graceful_shutdown();
-            connection.await
+            let result = connection.as_mut().await;
+            connection.part().await;
+            result
         }
     };
     if let Some(Err(error)) = result {
