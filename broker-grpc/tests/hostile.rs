@@ -255,6 +255,42 @@ async fn fields_of_another_type_and_text_that_is_none_are_refused() {
 }
 
 #[tokio::test]
+async fn fields_of_a_later_version_are_passed_over() {
+    let server = Running::start(ServerOptions::default()).await;
+    // The field 99 of each wire type: a varint, 8 bytes, a length and its bytes, 4 bytes.
+    let unknown: &[u8] =
+        b"\x98\x06\x05\x99\x06\x01\x02\x03\x04\x05\x06\x07\x08\x9a\x06\x02ab\x9d\x06\x01\x02\x03\x04";
+    let record = [&b"\x1a\x04paid"[..], unknown].concat();
+    let batch = [
+        unknown,
+        &b"\x0a\x01t\x7a"[..],
+        &[record.len() as u8],
+        &record,
+        unknown,
+    ]
+    .concat();
+    let subscribe = [unknown, &b"\x0a\x07\x0a\x01t\x10\x01\x48\x01"[..], unknown].concat();
+    let create = [&b"\x0a\x01u"[..], unknown].concat();
+    for (path, request) in [
+        ("/footman.v1.Broker/ProduceBatch", batch),
+        ("/footman.v1.Broker/Subscribe", subscribe),
+        ("/footman.v1.Admin/CreateTopic", create),
+    ] {
+        let message = [&[0, 0, 0, 0, request.len() as u8], &request[..]].concat();
+        let status = raw_call(&server, path, &message[..]).await;
+        assert_eq!(status.code(), Code::Ok, "{path}: {status:?}");
+    }
+    let mut consumer = server.broker.consumer();
+    consumer.subscribe("t", StartAt::Earliest).unwrap();
+    let Some(Item::Records(records)) = consumer.try_poll() else {
+        panic!("one record was acknowledged");
+    };
+    let values: Vec<_> = records.iter().map(|record| record.value.to_vec()).collect();
+    assert_eq!(values, [b"paid"]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_limits_of_http_1_are_what_was_set() {
     let mut options = ServerOptions::default();
     options.limits.max_http1_headers = 10;
