@@ -39,12 +39,10 @@ pub(crate) fn listener(
     move |event| match event {
         _ if quiet => {}
         ConnectionEvent::Lost { message, .. } if !lost.swap(true, Ordering::Relaxed) => {
-            notice(&format!(
-                "lost the connection to {server} ({message}); trying to come back"
-            ));
+            notice(&format!("interrupted: {message}; trying {server} again"));
         }
         ConnectionEvent::Restored { .. } if lost.swap(false, Ordering::Relaxed) => {
-            notice(&format!("the connection to {server} is back"));
+            notice(&format!("going on with {server}"));
         }
         _ => {}
     }

@@ -135,8 +135,8 @@ fn a_notice_stands_on_a_line_of_its_own_above_the_progress() {
     stdin.write_all(b"two\n").expect("the producer reads");
     let whole = terminal.follow_until(|lines| {
         lines.len() == 2
-            && lines[0].starts_with("footman: lost the connection")
-            && lines[0].ends_with("trying to come back")
+            && lines[0].starts_with("footman: interrupted")
+            && lines[0].ends_with("again")
             && is_progress(&lines[1])
     });
     child.kill().expect("it runs");

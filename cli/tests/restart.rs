@@ -32,7 +32,7 @@ fn a_consumer_reconnects_to_a_server_that_was_killed_and_is_told_of_the_new_epoc
     let address = server.address.to_string();
     server.process.signal(Signal::KILL);
     drop(server);
-    consumer.wait_for_notice("lost the connection");
+    consumer.wait_for_notice("interrupted");
     let server = Server::start_at(&address, &[]);
     server.produce_numbers("t", 100..103);
 

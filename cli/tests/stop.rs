@@ -30,7 +30,7 @@ fn a_server_stopped_under_load_ends_with_0_and_no_acknowledged_record_is_lost() 
     server.process.signal(Signal::TERM);
     let Server { process, .. } = server;
     process.finish().expect_code(0);
-    consumer.wait_for_notice("lost the connection");
+    consumer.wait_for_notice("interrupted");
     // Not all that it read was acknowledged: it does not say that all is well.
     let produced = producer.finish().expect_code(1);
     feeder.join().expect("the feeder ends with the producer");
@@ -126,7 +126,7 @@ fn a_second_signal_ends_a_server_that_waits_for_a_stuck_consumer() {
     assert!(told.next_line().is_some_and(|line| line.starts_with('x')));
 
     server.process.signal(Signal::TERM);
-    told.wait_for_notice("lost the connection");
+    told.wait_for_notice("interrupted");
     server.process.signal(Signal::TERM);
     server.process.finish().expect_code(130);
 }
