@@ -71,15 +71,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         let tests = |arguments: &[&str]| {
             let mut tests = cargo();
             tests
-                .args([
-                    "test",
-                    "--locked",
-                    "--package",
-                    package,
-                    "--lib",
-                    "--bins",
-                    "--tests",
-                ])
+                .args(["test", "--locked", "--package", package, "--tests"])
                 .args(arguments)
                 .arg("--target-dir")
                 .arg(&folder)
