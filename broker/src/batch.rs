@@ -8,9 +8,8 @@ use std::cell::Cell;
 use ringbuf_core::ByteProducer;
 
 use crate::clock::Clock;
-use crate::encoding::{
-    HEAD_BYTES, Head, InvalidReason, RECORD_TAG, Shape, TIMESTAMP_BYTES, check_body,
-};
+use crate::decoding::{InvalidReason, Shape, check_body};
+use crate::encoding::{HEAD_BYTES, Head, RECORD_TAG, TIMESTAMP_BYTES};
 use crate::error::ProduceError;
 use crate::options::MAX_BATCH_RECORDS;
 use crate::record::Record;

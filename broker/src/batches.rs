@@ -16,7 +16,7 @@ use std::time::Duration;
 use footman_batcher::{Batch, Batcher, Builder, Counters, StartError, StopReport};
 
 use crate::consumer::Consumer;
-use crate::encoding::next_record;
+use crate::decoding::next_record;
 use crate::epoch::Epoch;
 use crate::item::Item;
 use crate::records::{RecordRef, Records};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::encoding::InvalidReason;
+use crate::decoding::InvalidReason;
 use crate::epoch::Epoch;
 use crate::name::{MAX_NAME_BYTES, NameProblem};
 use crate::options::{MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS};

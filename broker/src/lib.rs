@@ -8,6 +8,7 @@ mod broker;
 mod budget;
 mod clock;
 mod consumer;
+mod decoding;
 mod encoding;
 mod epoch;
 mod error;
@@ -42,7 +43,7 @@ mod tests;
 pub use batches::{BatchConsumer, BatchesReport, ConsumedRecord};
 pub use broker::Broker;
 pub use consumer::Consumer;
-pub use encoding::InvalidReason;
+pub use decoding::InvalidReason;
 pub use epoch::{Epoch, InvalidEpoch};
 pub use error::{
     CreateTopicError, InvalidName, InvalidOptions, InvalidPattern, InvalidRecord, LastByKeyError,

@@ -226,7 +226,7 @@ impl<T: Into<Bytes>> From<T> for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::{check_body, next_header, next_record, read_body};
+    use crate::decoding::{check_body, next_header, next_record, read_body};
     use proptest::prelude::*;
 
     fn records() -> impl Strategy<Value = Record> {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringbuf_core::ByteRun;
 
-use crate::encoding::{Fields, InvalidReason};
-use crate::encoding::{check_body, next_header, next_record, read_body};
+use crate::decoding::{Fields, InvalidReason, check_body, next_header, next_record, read_body};
 use crate::epoch::Epoch;
 use crate::error::InvalidRecord;
 use crate::record::Record;
