@@ -71,7 +71,7 @@ impl Subscription {
             StopAt::End | StopAt::Offset(_) => topic.ring.tail(),
         };
         follower.meter.restart(position);
-        let number = topic.follow(&follower);
+        let number = topic.followers.join(&follower);
         let reader = topic.ring.reader(position);
         let state = old.map_or(State::Following, |old| State::Resetting { old });
         let arming = Arming::default();
@@ -144,7 +144,7 @@ impl Subscription {
         }
         let (position, old) = resolve(&self.topic, start)?;
         self.reader.seek(position);
-        self.topic.restart(&self.follower.meter, position);
+        self.topic.followers.restart(&self.follower.meter, position);
         self.state = old.map_or(State::Following, |old| State::Resetting { old });
         Ok(self.subscribed())
     }
@@ -238,10 +238,10 @@ impl Subscription {
             .find(self.name())
             .filter(|t| t.epoch != self.topic.epoch)?;
         announced.waits.disarm(&mut self.arming);
-        self.topic.unfollow(self.number);
+        self.topic.followers.leave(self.number);
         let old = std::mem::replace(&mut self.topic, successor).epoch;
         self.follower.meter.restart(0);
-        self.number = self.topic.follow(&self.follower);
+        self.number = self.topic.followers.join(&self.follower);
         self.reader = self.topic.ring.reader(0);
         self.state = State::Following;
         Some(self.reset(old))
@@ -291,7 +291,7 @@ impl Subscription {
                 .disarm(&mut self.arming),
             _ => self.topic.waits.disarm(&mut self.arming),
         }
-        self.topic.unfollow(self.number);
+        self.topic.followers.leave(self.number);
     }
 }
 

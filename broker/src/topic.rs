@@ -1,11 +1,14 @@
-//! A topic: a name, an epoch, a ring of encoded records, and who to wake.
+//! A topic: a name, an epoch, a ring of encoded records, who follows it and who is to be woken.
 //!
 //! Readers go to the ring and take no lock. Appends, and all that changes what is kept, take the
 //! topic's one lock, once per batch. Consumers are woken after it is released.
 
+mod description;
+mod followers;
+
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crossbeam_utils::CachePadded;
 use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
@@ -17,18 +20,16 @@ use crate::decoding::{next_record, read_body};
 use crate::encoding::TIMESTAMP_BYTES;
 use crate::epoch::Epoch;
 use crate::error::{InvalidOptions, LastByKeyError, OutOfMemory, ProduceError};
-use crate::follower::Follower;
 use crate::idempotence::Idempotence;
-use crate::info::{SubscriptionInfo, TopicInfo};
 use crate::last_by_key::{KEY_BYTES, LastByKey};
-use crate::meter::{Meter, Total};
 use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
 use crate::producer::Produced;
 use crate::records::Records;
-use crate::slab::Slab;
-use crate::sync::{self, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time_index::TimeIndex;
 use crate::wait::WaitSet;
+
+use followers::Followers;
 
 /// What a record takes beyond its body as produced: frame and timestamp.
 const OVERHEAD: u64 = 1 + 4 + TIMESTAMP_BYTES as u64;
@@ -54,14 +55,7 @@ pub(crate) struct Topic {
     floor: AtomicU64,
     /// On cache lines of its own: readers that look for the next record share none with producers.
     appender: CachePadded<Mutex<Appender>>,
-    followers: Mutex<Followers>,
-}
-
-/// The subscriptions of a topic, and what those that are no more were given.
-#[derive(Debug, Default)]
-struct Followers {
-    present: Slab<sync::Arc<Follower>>,
-    past: Total,
+    pub(crate) followers: Followers,
 }
 
 /// What an append needs, under the topic's lock.
@@ -121,7 +115,7 @@ impl Topic {
                 paused: false,
                 deleted: false,
             })),
-            followers: Mutex::default(),
+            followers: Followers::default(),
         })
     }
 
@@ -443,118 +437,6 @@ impl Topic {
             }
         }
         None
-    }
-
-    /// Counts a subscription in.
-    pub(crate) fn follow(&self, follower: &sync::Arc<Follower>) -> u32 {
-        let follower = sync::Arc::clone(follower);
-        self.followers().present.insert(follower)
-    }
-
-    pub(crate) fn unfollow(&self, number: u32) {
-        let mut followers = self.followers();
-        if let Some(follower) = followers.present.remove(number) {
-            followers.past.add(&follower.meter.read());
-        }
-    }
-
-    /// A subscription's ledger starts again at `start`: what it was given before still counts for the topic.
-    pub(crate) fn restart(&self, meter: &Meter, start: u64) {
-        let mut followers = self.followers();
-        followers.past.add(&meter.read());
-        meter.restart(start);
-    }
-
-    fn followers(&self) -> MutexGuard<'_, Followers> {
-        self.followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn info(&self) -> TopicInfo {
-        let (subscriptions, given) = {
-            let followers = self.followers();
-            let mut given = followers.past;
-            for follower in followers.present.iter() {
-                given.add(&follower.meter.read());
-            }
-            (followers.present.len(), given)
-        };
-        let appender = self.lock();
-        TopicInfo {
-            name: Arc::clone(&self.name),
-            epoch: self.epoch,
-            start_offset: self.ring.oldest(),
-            end_offset: self.ring.tail(),
-            retained_bytes: self.ring.retained_bytes(),
-            memory_bytes: appender.accounted,
-            appended_records: self.ring.tail(),
-            appended_bytes: appender.appended_bytes,
-            records_per_second: appender.index.rate(self.clock.monotonic()),
-            delivered_records: given.delivered,
-            lost_records: given.lost,
-            paused: appender.paused,
-            subscriptions,
-            waiters: self.waits.armed(),
-            options: appender.options,
-            created: self.created,
-        }
-    }
-
-    pub(crate) fn subscriptions(&self, into: &mut Vec<SubscriptionInfo>) {
-        // Under the lock: once a follower has left, its ledger may be another subscription's.
-        let read = |(id, follower): (u32, &sync::Arc<Follower>)| {
-            (id, follower.meter.read(), follower.signal().label())
-        };
-        let readings: Vec<_> = self.followers().present.numbered().map(read).collect();
-        let appender = self.lock();
-        let (options, now) = (appender.options, self.clock.monotonic());
-        let rate = appender.index.rate(now);
-        for (id, reading, label) in readings {
-            // A reader may have been told that it lost records which the next store of the end publishes.
-            let end_offset = self.ring.tail().max(reading.next);
-            let lag = end_offset - reading.next;
-            let headroom_records = self.headroom(&options, reading.next, lag);
-            let by_rate = (rate > 0.0).then(|| headroom_records as f64 / rate);
-            let by_rate = by_rate.and_then(|s| Duration::try_from_secs_f64(s).ok());
-            let by_age = appender.index.time_left(reading.next, now);
-            into.push(SubscriptionInfo {
-                id,
-                topic: Arc::clone(&self.name),
-                epoch: self.epoch,
-                started_offset: reading.started,
-                next_offset: reading.next,
-                end_offset,
-                delivered: reading.delivered(),
-                lost: reading.lost,
-                lag,
-                headroom_records,
-                headroom: by_rate.into_iter().chain(by_age).min(),
-                label,
-            });
-        }
-    }
-
-    fn headroom(&self, options: &TopicOptions, next: u64, lag: u64) -> u64 {
-        if next < self.ring.oldest() {
-            return 0;
-        }
-        let record_bytes = self.mean_record_bytes();
-        let by_records = options.max_records.saturating_sub(lag);
-        let room = options
-            .max_bytes
-            .saturating_sub(lag.saturating_mul(record_bytes));
-        by_records.min(room / record_bytes)
-    }
-
-    /// Of the records kept, as encoded; at least 1.
-    pub(crate) fn mean_record_bytes(&self) -> u64 {
-        let records = self.ring.tail().saturating_sub(self.ring.oldest());
-        self.ring
-            .retained_bytes()
-            .checked_div(records)
-            .unwrap_or(0)
-            .max(1)
     }
 }
 
