@@ -1,262 +1,19 @@
-//! A broker against a plain model of it, over random sequences of everything that can be done.
-//!
-//! `FOOTMAN_MODEL_CASES` sets the number of sequences (of up to 200 steps each).
-
-mod support;
+//! The broker and its model, side by side: each step is done to both, and what they say is compared.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use footman_broker::testing::ManualClock;
 use footman_broker::{
-    Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, EndReason, Epoch, Item,
-    LastByKeyError, OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, Records,
-    SeekError, StartAt, StopAt, SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
+    Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, LastByKeyError,
+    OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, Records, SeekError, StartAt,
+    StopAt, SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
 };
-use proptest::prelude::*;
 
-const TOPICS: usize = 3;
-const CONSUMERS: usize = 3;
+use crate::plain::{Expected, Following, Life, Stored, accept, expected};
+use crate::steps::{CONSUMERS, Start, Step, Stop, TOPICS};
 
-#[derive(Debug, Clone)]
-enum Step {
-    Create {
-        topic: usize,
-        records: u64,
-        bytes: u64,
-        age: Option<u64>,
-        indexed: bool,
-    },
-    Update {
-        topic: usize,
-        records: Option<u64>,
-        age: Option<Option<u64>>,
-        indexed: Option<bool>,
-    },
-    Delete {
-        topic: usize,
-    },
-    Produce {
-        topic: usize,
-        records: usize,
-        bytes: usize,
-        timestamp: Option<i64>,
-        key: Option<u8>,
-    },
-    PauseTopic {
-        topic: usize,
-        paused: bool,
-    },
-    Last {
-        topic: usize,
-        key: u8,
-    },
-    Purge {
-        topic: usize,
-        back: u64,
-    },
-    Advance {
-        seconds: u64,
-    },
-    JumpWall {
-        seconds: i64,
-    },
-    Expire,
-    Subscribe {
-        consumer: usize,
-        topic: usize,
-        start: Start,
-        stop: Stop,
-    },
-    Unsubscribe {
-        consumer: usize,
-        topic: usize,
-    },
-    Seek {
-        consumer: usize,
-        topic: usize,
-        start: Start,
-    },
-    Pause {
-        consumer: usize,
-        topic: usize,
-        paused: bool,
-    },
-    Poll {
-        consumer: usize,
-        items: usize,
-    },
-    Find {
-        topic: usize,
-        timestamp: i64,
-    },
-}
-
-/// Where to start, relative to what the topic has by then.
-#[derive(Debug, Clone, Copy)]
-enum Start {
-    Earliest,
-    Latest,
-    BeforeEnd(u64),
-    BeyondEnd(u64),
-    Last(u64),
-    Timestamp(i64),
-    ResumeOther,
-    ResumeSame(u64),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Stop {
-    Never,
-    End,
-    AfterEnd(u64),
-}
-
-fn start() -> impl Strategy<Value = Start> {
-    prop_oneof![
-        Just(Start::Earliest),
-        Just(Start::Latest),
-        (0u64..40).prop_map(Start::BeforeEnd),
-        (1u64..3).prop_map(Start::BeyondEnd),
-        (0u64..40).prop_map(Start::Last),
-        (0i64..60).prop_map(Start::Timestamp),
-        Just(Start::ResumeOther),
-        (0u64..40).prop_map(Start::ResumeSame),
-    ]
-}
-
-fn stop() -> impl Strategy<Value = Stop> {
-    prop_oneof![
-        5 => Just(Stop::Never),
-        1 => Just(Stop::End),
-        1 => (0u64..20).prop_map(Stop::AfterEnd),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let topic = || 0..TOPICS;
-    let consumer = || 0..CONSUMERS;
-    let age = || proptest::option::of(1u64..20);
-    prop_oneof![
-        2 => (topic(), 1u64..30, 100u64..2_000, age(), any::<bool>()).prop_map(
-            |(topic, records, bytes, age, indexed)| {
-                Step::Create { topic, records, bytes, age, indexed }
-            }
-        ),
-        1 => (
-            topic(),
-            proptest::option::of(1u64..30),
-            proptest::option::of(age()),
-            proptest::option::of(any::<bool>()),
-        )
-            .prop_map(|(topic, records, age, indexed)| {
-                Step::Update { topic, records, age, indexed }
-            }),
-        1 => (topic(), prop::bool::weighted(0.3))
-            .prop_map(|(topic, paused)| Step::PauseTopic { topic, paused }),
-        2 => (topic(), 0u8..6).prop_map(|(topic, key)| Step::Last { topic, key }),
-        1 => topic().prop_map(|topic| Step::Delete { topic }),
-        8 => (
-            topic(),
-            1usize..40,
-            0usize..60,
-            proptest::option::of(1i64..60),
-            proptest::option::of(0u8..4),
-        )
-            .prop_map(|(topic, records, bytes, timestamp, key)| {
-                Step::Produce { topic, records, bytes, timestamp, key }
-            }),
-        1 => (topic(), 0u64..30).prop_map(|(topic, back)| Step::Purge { topic, back }),
-        2 => (1u64..12).prop_map(|seconds| Step::Advance { seconds }),
-        1 => (-40i64..40).prop_map(|seconds| Step::JumpWall { seconds }),
-        1 => Just(Step::Expire),
-        4 => (consumer(), topic(), start(), stop()).prop_map(
-            |(consumer, topic, start, stop)| Step::Subscribe { consumer, topic, start, stop }
-        ),
-        1 => (consumer(), topic())
-            .prop_map(|(consumer, topic)| Step::Unsubscribe { consumer, topic }),
-        2 => (consumer(), topic(), start())
-            .prop_map(|(consumer, topic, start)| Step::Seek { consumer, topic, start }),
-        1 => (consumer(), topic(), any::<bool>())
-            .prop_map(|(consumer, topic, paused)| Step::Pause { consumer, topic, paused }),
-        8 => (consumer(), 1usize..12)
-            .prop_map(|(consumer, items)| Step::Poll { consumer, items }),
-        1 => (topic(), 0i64..60).prop_map(|(topic, timestamp)| Step::Find { topic, timestamp }),
-    ]
-}
-
-/// One life of a topic: every record that it ever had, and the first that it still has.
-struct Life {
-    epoch: Epoch,
-    records: Vec<Stored>,
-    oldest: u64,
-    /// What is below was purged, expired or deleted, not only overwritten.
-    floor: u64,
-    max_records: u64,
-    max_bytes: u64,
-    /// In seconds; expiry is as often as there is an append, a poll or an expire.
-    age: Option<u64>,
-    /// Look-ups by key were asked for.
-    indexed: bool,
-    paused: bool,
-    deleted: bool,
-}
-
-struct Stored {
-    timestamp: i64,
-    key: Option<u8>,
-    bytes: u64,
-    at: u64,
-}
-
-impl Life {
-    fn end(&self) -> u64 {
-        self.records.len() as u64
-    }
-
-    fn limit(&mut self) {
-        let mut bytes: u64 = self.records[self.oldest as usize..]
-            .iter()
-            .map(|r| r.bytes)
-            .sum();
-        while self.end() - self.oldest > self.max_records || bytes > self.max_bytes {
-            bytes -= self.records[self.oldest as usize].bytes;
-            self.oldest += 1;
-        }
-    }
-
-    fn expire(&mut self, now: u64) {
-        let Some(age) = self.age.filter(|_| !self.deleted) else {
-            return;
-        };
-        while self.oldest < self.end() && now - self.records[self.oldest as usize].at >= age {
-            self.oldest += 1;
-            self.floor = self.oldest;
-        }
-    }
-
-    fn find(&self, timestamp: i64) -> u64 {
-        (self.oldest..self.end())
-            .find(|&i| self.records[i as usize].timestamp >= timestamp)
-            .unwrap_or(self.end())
-    }
-}
-
-/// A subscription of the model: which life, where, and what it must be told.
-struct Following {
-    topic: usize,
-    life: usize,
-    position: u64,
-    stop: u64,
-    reset_from: Option<Epoch>,
-    /// Losses since the last records.
-    laps: u32,
-    ended: bool,
-    stopped: bool,
-    paused: bool,
-}
-
-struct World {
+pub(crate) struct World {
     clock: ManualClock,
     now: u64,
     wall: i64,
@@ -273,7 +30,7 @@ fn name(topic: usize) -> String {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = ManualClock::new();
         clock.set_wall_us(20);
         let options = BrokerOptions::default()
@@ -297,7 +54,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, step: &Step) {
+    pub(crate) fn run(&mut self, step: &Step) {
         match step.clone() {
             Step::Create {
                 topic,
@@ -566,43 +323,6 @@ impl World {
         }
     }
 
-    /// The broker's form of a start, and where the model goes: position and reset, or `None` for refused.
-    fn resolve(life: &Life, start: Start) -> (StartAt, Option<(u64, Option<Epoch>)>) {
-        let end = life.end();
-        let other = Epoch::new(1).unwrap();
-        match start {
-            Start::Earliest => (StartAt::Earliest, Some((life.oldest, None))),
-            Start::Latest => (StartAt::Latest, Some((end, None))),
-            Start::BeforeEnd(n) => {
-                let offset = end.saturating_sub(n);
-                (StartAt::Offset(offset), Some((offset, None)))
-            }
-            Start::BeyondEnd(n) => (StartAt::Offset(end + n), None),
-            Start::Last(n) => (
-                StartAt::Last(n),
-                Some((end.saturating_sub(n).max(life.oldest), None)),
-            ),
-            Start::Timestamp(us) => (StartAt::Timestamp(us), Some((life.find(us), None))),
-            Start::ResumeOther => (
-                StartAt::Resume {
-                    epoch: other,
-                    next_offset: 9,
-                },
-                Some((0, Some(other))),
-            ),
-            Start::ResumeSame(n) => {
-                let next_offset = end.saturating_sub(n);
-                (
-                    StartAt::Resume {
-                        epoch: life.epoch,
-                        next_offset,
-                    },
-                    Some((next_offset, None)),
-                )
-            }
-        }
-    }
-
     fn subscribe(&mut self, consumer: usize, topic: usize, start: Start, stop: Stop) {
         let (consumer, following) = &mut self.consumers[consumer];
         let Some(life_index) = self.current[topic] else {
@@ -616,7 +336,7 @@ impl World {
             return;
         };
         let life = &self.lives[life_index];
-        let (start, expected) = Self::resolve(life, start);
+        let (start, expected) = life.resolve(start);
         let (stop, stop_offset) = match stop {
             Stop::Never => (StopAt::Never, u64::MAX),
             Stop::End => (StopAt::End, life.end()),
@@ -670,7 +390,7 @@ impl World {
             return;
         };
         let life = &self.lives[followed.life];
-        let (start, expected) = Self::resolve(life, start);
+        let (start, expected) = life.resolve(start);
         match (consumer.seek(&name(topic), start), expected) {
             (Err(SeekError::TopicDeleted { .. }), _) => assert!(life.deleted),
             (Ok(_), Some((position, reset_from))) => {
@@ -715,130 +435,6 @@ impl World {
             let position = consumer.position(&name(followed.topic)).unwrap();
             assert_eq!(position.next_offset, followed.position);
             assert_eq!(position.epoch, self.lives[followed.life].epoch);
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
-enum Expected {
-    Nothing,
-    Reset { life: usize, from: Epoch },
-    Lost { to: u64 },
-    Records { up_to: u64 },
-    End(EndReason),
-}
-
-/// What the subscription must be given next.
-fn expected(followed: &Following, lives: &[Life], current: &[Option<usize>; TOPICS]) -> Expected {
-    let life = &lives[followed.life];
-    if followed.paused || followed.stopped {
-        return Expected::Nothing;
-    }
-    if followed.ended {
-        return match current[followed.topic] {
-            Some(successor) => Expected::Reset {
-                life: successor,
-                from: life.epoch,
-            },
-            None => Expected::Nothing,
-        };
-    }
-    if let Some(from) = followed.reset_from {
-        return Expected::Reset {
-            life: followed.life,
-            from,
-        };
-    }
-    if followed.position >= followed.stop {
-        return Expected::End(EndReason::Stopped);
-    }
-    if followed.position < life.oldest {
-        return Expected::Lost {
-            to: life.oldest.min(followed.stop),
-        };
-    }
-    match life.end().min(followed.stop) {
-        up_to if up_to > followed.position => Expected::Records { up_to },
-        _ if life.deleted => Expected::End(EndReason::Deleted),
-        _ => Expected::Nothing,
-    }
-}
-
-fn accept(followed: &mut Following, item: &Item, next: Expected, lives: &[Life]) {
-    let life = &lives[followed.life];
-    let epoch = life.epoch;
-    // Lapped twice in a row, it may hold on to where it resumes, so that a producer at full speed cannot
-    // lap it for ever: what was overwritten since is given all the same, unless it was forgotten on purpose.
-    let held = followed.laps >= 2 && followed.position >= life.floor;
-    let next = match (item, next) {
-        (Item::Records(_), Expected::Lost { .. }) if held => Expected::Records {
-            up_to: life.end().min(followed.stop),
-        },
-        (_, next) => next,
-    };
-    followed.laps = if matches!(item, Item::Lost(_)) {
-        followed.laps + 1
-    } else {
-        0
-    };
-    match (item, next) {
-        (Item::Records(records), Expected::Records { up_to }) => {
-            assert_eq!(
-                (records.epoch(), records.base_offset()),
-                (epoch, followed.position)
-            );
-            assert!(records.next_offset() <= up_to && records.len() <= 5);
-            for record in records {
-                let stored = &lives[followed.life].records[record.offset as usize];
-                assert_eq!(record.timestamp_us, stored.timestamp);
-                assert_eq!(record.encoded().len() as u64 + 2, stored.bytes);
-            }
-            followed.position = records.next_offset();
-        }
-        (Item::Lost(lost), Expected::Lost { to }) => {
-            assert_eq!(
-                (lost.epoch, lost.from, lost.to),
-                (epoch, followed.position, to)
-            );
-            followed.position = to;
-        }
-        (Item::Reset(reset), Expected::Reset { life, from }) => {
-            assert_eq!(
-                (reset.old_epoch, reset.new_epoch),
-                (from, lives[life].epoch)
-            );
-            assert_eq!(reset.next_offset, 0);
-            followed.life = life;
-            followed.position = 0;
-            followed.ended = false;
-            followed.reset_from = None;
-        }
-        (Item::End(end), Expected::End(reason)) => {
-            assert_eq!((end.reason, end.epoch), (reason, epoch));
-            assert_eq!(end.next_offset, followed.position);
-            match reason {
-                EndReason::Deleted if followed.stop == u64::MAX => followed.ended = true,
-                _ => followed.stopped = true,
-            }
-        }
-        _ => panic!("{next:?} was due, {item:?} came"),
-    }
-}
-
-/// Half a million steps, 100 in a case; `FOOTMAN_MODEL_CASES` asks for more.
-fn cases() -> u32 {
-    let cases = std::env::var("FOOTMAN_MODEL_CASES").ok();
-    cases.and_then(|cases| cases.parse().ok()).unwrap_or(5_000)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_broker_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..200)) {
-        let mut world = World::new();
-        for step in &steps {
-            world.run(step);
         }
     }
 }
