@@ -1,7 +1,8 @@
 //! One connection: TLS and the peer's first words under a deadline, then HTTP until either side has enough.
 
+use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::server::conn::{http1, http2};
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::cork::{CorkedConnection, cork};
+use crate::cork::{CorkedConnection, Uncork, cork};
 use crate::server::calls::{CallExecutor, CallTask};
 use crate::server::limits::Limits;
 use crate::server::listen::Accepted;
@@ -83,26 +84,19 @@ async fn serve_http2(
     hello: Vec<u8>,
     state: &State,
     router: Router,
-    mut drain: watch::Receiver<bool>,
+    drain: watch::Receiver<bool>,
 ) {
     let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
     state.limits.apply(&mut builder);
     let (io, uncork) = cork(socket, hello, state.limits.stall());
     let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
-    let mut connection = pin!(CorkedConnection::new(connection, uncork));
-    let result = tokio::select! {
-        biased;
-        result = &mut connection => result,
-        () = begin(&mut drain) => {
-            connection.as_mut().get_mut().connection().as_mut().graceful_shutdown();
-            let result = connection.as_mut().await;
-            connection.part().await;
-            result
-        }
-    };
-    if let Some(Err(error)) = result {
-        tracing::debug!(%error, "connection closed");
-    }
+    drive(
+        connection,
+        uncork,
+        http2::Connection::graceful_shutdown,
+        drain,
+    )
+    .await;
 }
 
 async fn serve_http1(
@@ -110,19 +104,37 @@ async fn serve_http1(
     hello: Vec<u8>,
     limits: &Limits,
     router: Router,
-    mut drain: watch::Receiver<bool>,
+    drain: watch::Receiver<bool>,
 ) {
     let mut builder = http1::Builder::new();
     limits.apply_http1(&mut builder);
     let (io, uncork) = cork(socket, hello, limits.stall());
     let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
-    let mut connection = pin!(CorkedConnection::new(connection, uncork));
+    drive(
+        connection,
+        uncork,
+        http1::Connection::graceful_shutdown,
+        drain,
+    )
+    .await;
+}
+
+/// Drives a connection until it ends; once the server drains, until it has ended well and its peer has closed too.
+async fn drive<C>(
+    connection: Pin<Box<C>>,
+    uncork: Uncork<Socket>,
+    begin_end: fn(Pin<&mut C>),
+    mut drain: watch::Receiver<bool>,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = CorkedConnection::new(connection, uncork);
     let result = tokio::select! {
         biased;
         result = &mut connection => result,
         () = begin(&mut drain) => {
-            connection.as_mut().get_mut().connection().as_mut().graceful_shutdown();
-            let result = connection.as_mut().await;
+            begin_end(connection.connection().as_mut());
+            let result = (&mut connection).await;
             connection.part().await;
             result
         }
