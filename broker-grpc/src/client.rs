@@ -7,8 +7,10 @@ mod delivery;
 mod error;
 mod event;
 mod fetch;
+mod followed;
 mod outbox;
 mod producer;
+mod received;
 mod subscriber;
 mod topics;
 

@@ -7,7 +7,8 @@ use prost::Message as _;
 
 use crate::client::Client;
 use crate::client::error::{CallError, ServerError};
-use crate::client::subscriber::{Received, received, topic_start};
+use crate::client::followed::topic_start;
+use crate::client::received::{Received, received};
 use crate::proto;
 use crate::wire::Fields;
 

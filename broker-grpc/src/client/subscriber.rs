@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use footman_broker::{End, EndReason, Epoch, Item, Lost, Records, Reset, StartAt, StopAt};
+use footman_broker::{Epoch, Item, StartAt, StopAt};
 use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -16,10 +16,12 @@ use crate::client::backoff::Backoff;
 use crate::client::connection::{Connection, Endpoint};
 use crate::client::error::{ServerError, SubscribeError};
 use crate::client::event::{ConnectionEvent, Events};
+use crate::client::followed::Followed;
+use crate::client::received::{Received, received};
 use crate::messages::Messages;
-use crate::proto::{self, subscribe_response, topic_start};
+use crate::proto;
 use crate::reason;
-use crate::wire::{Frame, read_batch};
+use crate::wire::Frame;
 
 /// Sets up a [`Subscriber`]; made by [`Client::subscriber`](crate::Client::subscriber).
 #[derive(Debug, Clone)]
@@ -53,15 +55,7 @@ impl SubscriberBuilder {
 
     /// Follows a topic from `start` to `stop`.
     pub fn topic_with(mut self, name: &str, start: StartAt, stop: StopAt) -> Self {
-        self.topics.push(Followed {
-            name: Arc::from(name),
-            start,
-            stop,
-            place: None,
-            is_deleted: false,
-            is_absent: false,
-            is_over: false,
-        });
+        self.topics.push(Followed::new(name, start, stop));
         self
     }
 
@@ -152,21 +146,6 @@ impl SubscriberBuilder {
         subscriber.session = Some(session);
         Ok(subscriber)
     }
-}
-
-/// One topic of a subscriber.
-#[derive(Debug, Clone)]
-struct Followed {
-    name: Arc<str>,
-    start: StartAt,
-    stop: StopAt,
-    /// The epoch and the first offset not yet given to the caller, once known.
-    place: Option<(Epoch, u64)>,
-    /// It was deleted, and may come back under its name.
-    is_deleted: bool,
-    /// It has not come back, and the session does without it.
-    is_absent: bool,
-    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -404,162 +383,4 @@ fn followed<'t>(topics: &'t mut [Followed], name: &str) -> Result<&'t mut Follow
             "the server sent topic {name:?}, which was not asked for"
         ))
     })
-}
-
-impl Followed {
-    /// Whether a session is to follow it.
-    fn is_wanted(&self) -> bool {
-        !self.is_over && !self.is_absent
-    }
-
-    /// From where to go on.
-    fn request(&self) -> proto::TopicStart {
-        let mut request = topic_start(&self.name, self.start, self.stop);
-        if let Some((epoch, next_offset)) = self.place {
-            let resume = proto::Resume {
-                epoch: epoch.into(),
-                next_offset,
-            };
-            request.start = Some(topic_start::Start::Resume(resume));
-            request.expected_epoch = 0;
-        }
-        request
-    }
-
-    /// The server says where it begins.
-    fn begin(&mut self, started: &proto::Started) -> Result<(), ServerError> {
-        if self.place.is_none() {
-            self.place = Some((epoch(started.epoch)?, started.next_offset));
-        }
-        if let Some(offset) = started.stop_offset {
-            // After a reconnect "the end" must mean what it meant at first.
-            self.stop = StopAt::Offset(offset);
-        }
-        Ok(())
-    }
-
-    /// Moves the place past an item, which must follow what came before.
-    fn advance(&mut self, item: &Item) -> Result<(), ServerError> {
-        let (at, next) = match item {
-            Item::Records(records) => (
-                Some((records.epoch(), records.base_offset())),
-                (records.epoch(), records.next_offset()),
-            ),
-            Item::Lost(lost) => (Some((lost.epoch, lost.from)), (lost.epoch, lost.to)),
-            Item::Reset(reset) => (None, (reset.new_epoch, reset.next_offset)),
-            Item::End(end) => (None, (end.epoch, end.next_offset)),
-            _ => return Ok(()),
-        };
-        if let (Some(at), Some(place)) = (at, self.place)
-            && at != place
-        {
-            let message = format!(
-                "topic {:?}: the server went on at offset {} of epoch {}, not at {} of {}",
-                self.name, at.1, at.0, place.1, place.0
-            );
-            return Err(ServerError::protocol(message));
-        }
-        self.place = Some(next);
-        let ended = match item {
-            Item::End(end) => Some(end.reason),
-            _ => None,
-        };
-        self.is_deleted = ended == Some(EndReason::Deleted);
-        self.is_over = ended == Some(EndReason::Stopped);
-        Ok(())
-    }
-}
-
-/// A topic's start and stop as a request has them.
-pub(crate) fn topic_start(name: &str, start: StartAt, stop: StopAt) -> proto::TopicStart {
-    use topic_start::{Start, Stop};
-    let mut expected_epoch = 0;
-    let start = match start {
-        StartAt::Earliest => Start::Earliest(true),
-        StartAt::Offset(offset) => Start::Offset(offset),
-        StartAt::OffsetIn { epoch, offset } => {
-            expected_epoch = epoch.into();
-            Start::Offset(offset)
-        }
-        StartAt::Timestamp(at) => Start::TimestampUs(at),
-        StartAt::Last(records) => Start::LastRecords(records),
-        StartAt::Resume { epoch, next_offset } => Start::Resume(proto::Resume {
-            epoch: epoch.into(),
-            next_offset,
-        }),
-        _ => Start::Latest(true),
-    };
-    let stop = match stop {
-        StopAt::End => Some(Stop::StopAtEnd(true)),
-        StopAt::Offset(offset) => Some(Stop::StopOffset(offset)),
-        _ => None,
-    };
-    proto::TopicStart {
-        topic: name.to_owned(),
-        start: Some(start),
-        expected_epoch,
-        stop,
-    }
-}
-
-/// What one response says.
-pub(crate) enum Received {
-    Item(Item),
-    Started(proto::Started),
-    /// A heartbeat, or the warning before an end that comes as a status.
-    Nothing,
-}
-
-/// Reads one `SubscribeResponse`; records stay where they are in the message.
-pub(crate) fn received(message: &Bytes) -> Result<Received, ServerError> {
-    let nonsense = |error: &dyn std::fmt::Display| {
-        ServerError::protocol(format!("a response makes no sense: {error}"))
-    };
-    if let Some(batch) = read_batch(message).map_err(|error| nonsense(&error))? {
-        let run = message.slice_ref(batch.run);
-        let epoch = epoch(batch.epoch)?;
-        let count = usize::try_from(batch.count).unwrap_or(usize::MAX);
-        let records =
-            Records::from_encoded(Arc::from(batch.topic), epoch, batch.base_offset, count, run)
-                .map_err(|error| nonsense(&error))?;
-        return Ok(Received::Item(Item::Records(records)));
-    }
-    let response =
-        proto::SubscribeResponse::decode(message.clone()).map_err(|error| nonsense(&error))?;
-    let item = match response.item {
-        Some(subscribe_response::Item::Lost(lost)) => {
-            let topic = Arc::from(lost.topic);
-            Item::Lost(Lost::new(
-                topic,
-                epoch(lost.epoch)?,
-                lost.from_offset,
-                lost.to_offset,
-            ))
-        }
-        Some(subscribe_response::Item::Reset(reset)) => Item::Reset(Reset::new(
-            Arc::from(reset.topic),
-            epoch(reset.old_epoch)?,
-            epoch(reset.new_epoch)?,
-            reset.next_offset,
-        )),
-        Some(subscribe_response::Item::End(end)) => {
-            let reason = match end.reason() {
-                proto::EndReason::Stopped => EndReason::Stopped,
-                proto::EndReason::Deleted | proto::EndReason::Unspecified => EndReason::Deleted,
-            };
-            Item::End(End::new(
-                Arc::from(end.topic),
-                epoch(end.epoch)?,
-                end.next_offset,
-                reason,
-            ))
-        }
-        Some(subscribe_response::Item::Started(started)) => return Ok(Received::Started(started)),
-        _ => return Ok(Received::Nothing),
-    };
-    Ok(Received::Item(item))
-}
-
-fn epoch(value: u64) -> Result<Epoch, ServerError> {
-    Epoch::try_from(value).map_err(|_| ServerError::protocol(format!("{value} is not an epoch")))
 }

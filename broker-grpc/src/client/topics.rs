@@ -6,6 +6,7 @@ use footman_broker::{Epoch, OffsetQuery, TopicOptions, TopicUpdate};
 
 use crate::client::Client;
 use crate::client::error::{CallError, ServerError};
+use crate::client::received::epoch;
 use crate::proto::{self, offset_query};
 
 /// What there is to know about a topic of a server.
@@ -394,11 +395,6 @@ fn topic(from: Option<proto::TopicInfo>) -> Result<Topic, CallError> {
         options: options(from.options.unwrap_or_default()),
         created: time(from.created_us),
     })
-}
-
-fn epoch(value: u64) -> Result<Epoch, CallError> {
-    Epoch::try_from(value)
-        .map_err(|_| ServerError::protocol(format!("{value} is not an epoch")).into())
 }
 
 fn time(micros: i64) -> SystemTime {
