@@ -11,7 +11,9 @@ use footman_broker_grpc::proto::{
     topic_start,
 };
 use footman_broker_grpc::{ServerOptions, reason as why};
-use harness::{PATIENCE, Running, channel, next, reason};
+use harness::frames::{GOAWAY, SETTINGS};
+use harness::{PATIENCE, Running, channel, hello, next, next_frame, reason};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -173,4 +175,16 @@ async fn our_own_client_goes_on_at_the_next_server() {
     assert!(matches!(next(&mut subscriber).await, Item::Reset(_)));
     assert!(matches!(next(&mut subscriber).await, Item::Records(_)));
     next_server.stop().await;
+}
+
+#[tokio::test]
+async fn connections_are_told_to_go_away_when_the_server_shuts_down() {
+    let mut server = Running::start(ServerOptions::default()).await;
+    let mut socket = hello(server.addr).await;
+    assert_eq!(next_frame(&mut socket).await.kind, SETTINGS, "it is served");
+    server.shut_down();
+    while next_frame(&mut socket).await.kind != GOAWAY {}
+    server.stopped().await;
+    let refused = TcpStream::connect(server.addr).await;
+    assert!(refused.is_err(), "nobody listens any more");
 }

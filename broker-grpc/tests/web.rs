@@ -18,7 +18,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -350,13 +350,8 @@ async fn only_pages_that_are_allowed_may_call() {
     assert!(matches!(refused, Err(ServeError::InvalidOrigin(origin)) if origin == "page.example"));
 }
 
-/// Everything that the server says until it closes.
-async fn last_words(mut socket: TcpStream) -> String {
-    let mut words = Vec::new();
-    let _ = timeout(PATIENCE, socket.read_to_end(&mut words))
-        .await
-        .expect("the server closes");
-    String::from_utf8_lossy(&words).into_owned()
+async fn last_words(socket: TcpStream) -> String {
+    String::from_utf8(harness::last_words(socket).await).unwrap()
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod case;
 #[cfg(feature = "hostile")]
 mod flood;
 #[cfg(feature = "hostile")]
+#[path = "../../broker-grpc/tests/harness/frames.rs"]
 mod frames;
 #[cfg(feature = "hostile")]
 mod healthy;

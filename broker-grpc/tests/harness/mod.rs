@@ -1,11 +1,15 @@
 //! A real server on a free port, ended by the test; and what most tests need around it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod frames;
+pub(crate) mod plain;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use footman_broker::{Broker, Item, Record};
 use footman_broker_grpc::{Client, Server, ServerOptions, Subscriber};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -13,6 +17,8 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+use frames::{FIRST_WINDOW, Frame, Incoming};
 
 /// The longest that anything here may take; reaching it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +67,13 @@ impl Running {
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.addr.to_string()).await.unwrap()
+    }
+
+    /// Serves somebody new.
+    pub(crate) async fn is_well(&self) {
+        let producer = self.client().await.producer("t").build();
+        let sent = timeout(PATIENCE, producer.send(&Record::new("v"))).await;
+        sent.expect("the healthy are served").unwrap();
     }
 
     /// Asks the server to drain; `stopped` waits for it.
@@ -120,6 +133,39 @@ pub(crate) async fn channel(addr: SocketAddr) -> Channel {
         .connect()
         .await
         .unwrap()
+}
+
+/// A connection whose peer has said hello, as an HTTP/2 client does.
+pub(crate) async fn hello(addr: SocketAddr) -> TcpStream {
+    let mut socket = TcpStream::connect(addr).await.unwrap();
+    socket
+        .write_all(&frames::hello(FIRST_WINDOW))
+        .await
+        .unwrap();
+    socket
+}
+
+/// The next frame that the server sends.
+pub(crate) async fn next_frame(socket: &mut TcpStream) -> Frame {
+    let mut head = [0; 9];
+    let read = timeout(PATIENCE, socket.read_exact(&mut head)).await;
+    read.expect("a frame comes").unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    socket.read_exact(&mut payload).await.unwrap();
+    let mut incoming = Incoming::default();
+    incoming.take(&[&head[..], &payload].concat());
+    incoming.next().expect("all of it is there")
+}
+
+/// Everything that the server says until it closes.
+pub(crate) async fn last_words(mut socket: TcpStream) -> Vec<u8> {
+    let mut words = Vec::new();
+    // A reset is an end too.
+    let _ = timeout(PATIENCE, socket.read_to_end(&mut words))
+        .await
+        .expect("the server closes");
+    words
 }
 
 /// The reason in a status, with what it says about it.
