@@ -93,6 +93,29 @@ impl Default for ServerOptions {
     }
 }
 
+impl ServerOptions {
+    /// Whether limits and times are within the ranges that a server can keep, as it also asks before it listens.
+    ///
+    /// ```
+    /// use footman_broker_grpc::ServerOptions;
+    ///
+    /// let mut options = ServerOptions::default();
+    /// options.limits.max_frame_bytes = 1;
+    /// assert!(options.check().is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::InvalidLimits`] names the first that is not.
+    pub fn check(&self) -> Result<(), ServeError> {
+        self.limits.check()?;
+        if self.heartbeat.is_zero() || self.write_stall_timeout.is_zero() {
+            return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
+        }
+        Ok(())
+    }
+}
+
 /// Why a server cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -190,10 +213,7 @@ impl Server {
     }
 
     fn new(options: ServerOptions) -> Result<Server, ServeError> {
-        options.limits.check()?;
-        if options.heartbeat.is_zero() || options.write_stall_timeout.is_zero() {
-            return Err(ServeError::InvalidLimits("time-outs must be longer than 0"));
-        }
+        options.check()?;
         let limits = &options.limits;
         let unfinished = Room::new(limits.max_unfinished_bytes, limits.request_timeout);
         let state = Arc::new(State {
