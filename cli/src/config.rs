@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use footman_broker_grpc::{Address, ServerOptions, ServerTls};
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use crate::args::serve::{DEFAULT_ADDRESS, ServeArgs};
 use crate::pem;
 use crate::quantity::{
-    AgeLimit, format_bytes_limit, format_duration, parse_age_limit, parse_bytes, parse_bytes_limit,
+    AgeLimit, format_duration, format_exact_bytes, parse_age_limit, parse_bytes, parse_bytes_limit,
     parse_count, parse_count_limit, parse_duration,
 };
+use crate::server_limits::{self, Limit};
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -83,7 +84,19 @@ impl Settings {
             key: args.tls_key.clone().or(file.tls.key),
             client_ca: args.tls_client_ca.clone().or(file.tls.client_ca),
         };
-        let mut server = ServerOptions::default();
+        let FrontOfFile(mut server) = file.limits;
+        for (name, given) in [
+            ("max-connections", args.max_connections),
+            ("max-subscriptions", args.max_subscriptions),
+        ] {
+            if let Some(count) = given {
+                Limit::named(name)?.set(&mut server, &count.to_string())?;
+            }
+        }
+        server.workers = match args.workers.or(file.workers) {
+            Some(workers) => usize::try_from(workers).context("there cannot be so many workers")?,
+            None => server.workers,
+        };
         let broker = &mut server.broker;
         broker.auto_create = !args.no_auto_create && file.auto_create.unwrap_or(true);
         if let Some(topics) = args.max_topics.or(file.max_topics) {
@@ -110,6 +123,7 @@ impl Settings {
         if let Some(bytes) = limits.max_record.or(file.topics.max_record) {
             topics.max_record_bytes = max_record_bytes(bytes)?;
         }
+        server.heartbeat = file.heartbeat.unwrap_or(server.heartbeat);
         server.drain_timeout = args
             .drain_timeout
             .or(file.drain_timeout)
@@ -159,12 +173,22 @@ impl fmt::Display for Settings {
         writeln!(f, "cors-origin = {}", list(&self.server.cors_origins))?;
         writeln!(f, "auto-create = {}", broker.auto_create)?;
         writeln!(f, "max-topics = {}", broker.max_topics)?;
-        writeln!(f, "memory = \"{}\"", exact_bytes(broker.max_memory_bytes))?;
+        writeln!(
+            f,
+            "memory = \"{}\"",
+            format_exact_bytes(broker.max_memory_bytes)
+        )?;
         writeln!(
             f,
             "drain-timeout = \"{}\"",
             format_duration(self.server.drain_timeout)
         )?;
+        writeln!(
+            f,
+            "heartbeat = \"{}\"",
+            format_duration(self.server.heartbeat)
+        )?;
+        writeln!(f, "workers = {}", self.server.workers)?;
         let tls = [
             ("cert", &self.tls.cert),
             ("key", &self.tls.key),
@@ -184,13 +208,18 @@ impl fmt::Display for Settings {
             "\n# The limits of topics that do not say otherwise.\n[topics]"
         )?;
         writeln!(f, "records = {records}")?;
-        writeln!(f, "bytes = \"{}\"", exact_bytes(topics.max_bytes))?;
+        writeln!(f, "bytes = \"{}\"", format_exact_bytes(topics.max_bytes))?;
         writeln!(f, "age = \"{age}\"")?;
         writeln!(
             f,
             "max-record = \"{}\"",
-            exact_bytes(topics.max_record_bytes.into())
-        )
+            format_exact_bytes(topics.max_record_bytes.into())
+        )?;
+        writeln!(
+            f,
+            "\n# What one peer, and all together, can make the server hold.\n[limits]"
+        )?;
+        server_limits::write(f, &self.server)
     }
 }
 
@@ -202,15 +231,6 @@ fn text(it: impl fmt::Display) -> String {
 fn list(items: &[impl fmt::Display]) -> String {
     let items: Vec<String> = items.iter().map(text).collect();
     format!("[{}]", items.join(", "))
-}
-
-/// Bytes for people where that says all, else their number.
-fn exact_bytes(bytes: u64) -> String {
-    let text = format_bytes_limit(bytes);
-    match parse_bytes_limit(&text) {
-        Ok(read_back) if read_back == bytes => text,
-        _ => bytes.to_string(),
-    }
 }
 
 /// A file of settings; each may be left out.
@@ -228,7 +248,12 @@ struct File {
     memory: Option<u64>,
     #[serde(deserialize_with = "duration")]
     drain_timeout: Option<Duration>,
+    #[serde(deserialize_with = "positive_duration")]
+    heartbeat: Option<Duration>,
+    #[serde(deserialize_with = "count")]
+    workers: Option<u64>,
     topics: TopicsOfFile,
+    limits: FrontOfFile,
 }
 
 /// The limits of topics in a file.
@@ -243,6 +268,54 @@ struct TopicsOfFile {
     age: Option<AgeLimit>,
     #[serde(deserialize_with = "bytes")]
     max_record: Option<u64>,
+}
+
+/// The defaults of a server with the limits of a file.
+#[derive(Debug, Default)]
+struct FrontOfFile(ServerOptions);
+
+impl<'de> Deserialize<'de> for FrontOfFile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(FrontOfFile::default())
+    }
+}
+
+impl<'de> Visitor<'de> for FrontOfFile {
+    type Value = FrontOfFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of limits")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut limits: A) -> Result<Self, A::Error> {
+        while let Some(LimitName(limit)) = limits.next_key()? {
+            limits.next_value_seed(SetLimit(limit, &mut self.0))?;
+        }
+        Ok(self)
+    }
+}
+
+/// The name of a limit; the error is the name's, and so has its line.
+struct LimitName(&'static Limit);
+
+impl<'de> Deserialize<'de> for LimitName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Limit::named(&name).map(LimitName).map_err(D::Error::custom)
+    }
+}
+
+/// Sets a limit to the value that is read.
+struct SetLimit<'a>(&'static Limit, &'a mut ServerOptions);
+
+impl<'de> DeserializeSeed<'de> for SetLimit<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        let text = Amount::deserialize(from)?.into_text();
+        let set = self.0.set(self.1, &text);
+        set.map_err(|error| D::Error::custom(format!("{error:#}")))
+    }
 }
 
 impl File {
@@ -267,14 +340,20 @@ enum Amount {
     Text(String),
 }
 
+impl Amount {
+    fn into_text(self) -> String {
+        match self {
+            Amount::Number(number) => number.to_string(),
+            Amount::Text(text) => text,
+        }
+    }
+}
+
 fn amount<'de, D: Deserializer<'de>, T>(
     from: D,
     parse: fn(&str) -> Result<T>,
 ) -> Result<Option<T>, D::Error> {
-    let text = match Amount::deserialize(from)? {
-        Amount::Number(number) => number.to_string(),
-        Amount::Text(text) => text,
-    };
+    let text = Amount::deserialize(from)?.into_text();
     parse(&text).map(Some).map_err(D::Error::custom)
 }
 
@@ -315,6 +394,13 @@ fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::E
     amount(from, parse_duration)
 }
 
+fn positive_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    amount(from, |text| match parse_duration(text)? {
+        Duration::ZERO => bail!("this must be longer than 0"),
+        duration => Ok(duration),
+    })
+}
+
 fn age_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AgeLimit>, D::Error> {
     amount(from, parse_age_limit)
 }
@@ -340,9 +426,12 @@ mod tests {
     fn what_is_printed_is_read_back_the_same() {
         let options = "--records 5k --bytes 1000001 --age 90m --max-record 2KiB --memory 3GiB --no-auto-create \
                        --max-topics 7 --drain-timeout 1500ms --listen 127.0.0.1:0 --listen unix:/a\"b \
-                       --tls-cert c.pem --tls-key k.pem --cors-origin https://a.example";
+                       --tls-cert c.pem --tls-key k.pem --cors-origin https://a.example --workers 3 \
+                       --max-connections 70 --max-subscriptions 50";
         for options in ["", options, "--records unlimited --bytes unlimited"] {
-            let printed = resolve("", options).unwrap().to_string();
+            let file =
+                "heartbeat = \"3s\"\n[limits]\nunsent = 1000001\nhandshake-timeout = \"1500ms\"";
+            let printed = resolve(file, options).unwrap().to_string();
             assert_eq!(resolve(&printed, "").unwrap().to_string(), printed);
         }
     }
@@ -350,10 +439,15 @@ mod tests {
     #[test]
     fn an_option_comes_before_the_file_and_the_file_before_the_default() {
         let settings = resolve(
-            "memory = \"2GiB\"\n[topics]\nrecords = 9\nbytes = \"1MiB\"",
-            "--records 5",
+            "memory = \"2GiB\"\nworkers = 4\n[topics]\nrecords = 9\nbytes = \"1MiB\"\n\
+             [limits]\nmax-connections = 9\nmax-subscriptions = 8",
+            "--records 5 --max-connections 6",
         )
         .unwrap();
+        assert_eq!(settings.server.workers, 4);
+        assert_eq!(settings.server.limits.max_connections, 6);
+        assert_eq!(settings.server.limits.max_subscriptions, 8);
+        assert_eq!(settings.server.limits.max_calls, 65_536);
         let broker = &settings.server.broker;
         assert_eq!(broker.max_memory_bytes, 2 << 30);
         assert_eq!(broker.topic_defaults.max_records, 5);
@@ -375,6 +469,15 @@ mod tests {
             ("listen = [\"127.0.0.1:1\", \"here\"]", "line 1"),
             ("[tls]\ncrt = \"a\"", "crt"),
             ("[topics]\nmax-record = \"9GiB\"", "3MiB"),
+            (
+                "[limits]\nmax-calls = 1\nmax-cals = 1",
+                "line 3: there is no limit \"max-cals\"",
+            ),
+            (
+                "\n[limits]\nmax-frame = 1",
+                "line 3: max-frame cannot be 1: ",
+            ),
+            ("heartbeat = \"0s\"", "line 1: this must be longer"),
         ] {
             let error = format!("{:#}", resolve(file, "").unwrap_err());
             assert!(error.contains(part), "{part:?} in {error}");

@@ -20,6 +20,7 @@ mod pem;
 mod quantity;
 mod resume;
 mod screen;
+mod server_limits;
 mod signal;
 mod source;
 mod start;

@@ -138,6 +138,15 @@ pub(crate) fn format_bytes_limit(bytes: u64) -> String {
     }
 }
 
+/// Writes bytes for people where that says all, else their number; `unlimited` for the largest.
+pub(crate) fn format_exact_bytes(bytes: u64) -> String {
+    let text = format_bytes_limit(bytes);
+    match parse_bytes_limit(&text) {
+        Ok(read_back) if read_back == bytes => text,
+        _ => bytes.to_string(),
+    }
+}
+
 /// Writes a rate for people: `940 k/s`, `1.21 M/s`.
 pub(crate) fn format_rate(per_second: f64) -> String {
     if per_second >= 1e6 {

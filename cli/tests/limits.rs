@@ -86,3 +86,25 @@ fn settings_come_from_a_file_and_the_environment() {
         .finish()
         .expect_failure(&["footman.toml", "recrods"]);
 }
+
+#[test]
+fn a_limit_holds_wherever_it_is_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("footman.toml");
+    std::fs::write(&file, "[limits]\nmax-subscriptions = 1\n").expect("a file can be written");
+    let file = file.to_str().expect("UTF-8");
+    for options in [["--config", file], ["--max-subscriptions", "1"]] {
+        let server = Server::start(&options);
+        server.produce_numbers("t", 0..1);
+        let mut only = Process::follow(&mut server.footman(&["consume", "t"]));
+        assert_eq!(only.next_line().as_deref(), Some("0"));
+        server
+            .run(&["consume", "t"])
+            .expect_failure(&["1 subscription"]);
+    }
+    let mut serve = footman();
+    serve.args(["serve", "--max-connections", "0"]);
+    Process::follow(&mut serve)
+        .finish()
+        .expect_failure(&["max-connections cannot be 0", "at least 1"]);
+}

@@ -94,6 +94,15 @@ pub(crate) struct ServeArgs {
     /// How much memory all topics together may take
     #[arg(long, env = "FOOTMAN_MEMORY", hide_env_values = true, value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) memory: Option<u64>,
+    /// How many connections there may be at once
+    #[arg(long, env = "FOOTMAN_MAX_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    pub(crate) max_connections: Option<u64>,
+    /// How many subscriptions there may be at once
+    #[arg(long, env = "FOOTMAN_MAX_SUBSCRIPTIONS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    pub(crate) max_subscriptions: Option<u64>,
+    /// How many threads serve connections; 0: as many as there are cores
+    #[arg(long, env = "FOOTMAN_WORKERS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    pub(crate) workers: Option<u64>,
     /// How long a stop waits for clients to finish
     #[arg(long, env = "FOOTMAN_DRAIN_TIMEOUT", hide_env_values = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) drain_timeout: Option<Duration>,

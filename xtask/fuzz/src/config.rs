@@ -17,6 +17,8 @@ mod config;
 mod pem;
 #[path = "../../../cli/src/quantity.rs"]
 mod quantity;
+#[path = "../../../cli/src/server_limits.rs"]
+mod server_limits;
 
 use clap::Parser;
 use libfuzzer_sys::fuzz_target;
