@@ -5,15 +5,17 @@
 //! has been lapped, and goes on. At the end each must have been given every record that was acknowledged, in
 //! order and byte for byte, or have been told that it lost exactly that one.
 
-use std::fmt::Write as _;
+mod follower;
+mod report;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use footman_broker::{Broker, Item, Record, Records, StartAt, TopicOptions};
-use footman_broker_grpc::{Client, Producer, Server, ServerOptions, Subscriber};
+use anyhow::{Context, Result, ensure};
+use footman_broker::{Broker, Record, StartAt, TopicOptions};
+use footman_broker_grpc::{Client, Producer, Server, ServerOptions};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -21,9 +23,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::args::DemoArgs;
 use crate::corpus::{self, Corpus};
 use crate::outcome::Outcome;
-use crate::quantity::{format_bytes, format_count, format_rate};
+use crate::quantity::format_count;
 use crate::signal::Stop;
 use crate::stdout::print;
+use follower::{Follower, Tally};
+use report::{Books, Rates};
 
 const TOPIC: &str = "demo";
 /// Small enough that who stops reading is lapped within seconds.
@@ -213,199 +217,4 @@ async fn produce(producer: Producer, text: Arc<Corpus>, enough: Arc<AtomicBool>)
         producer.enqueue(&Record::new(line.clone())).await?;
     }
     Ok(())
-}
-
-/// What a subscriber was given and lost, for others to watch.
-#[derive(Debug, Default)]
-struct Tally {
-    delivered: AtomicU64,
-    lost: AtomicU64,
-    losses: AtomicU64,
-    asleep: AtomicBool,
-}
-
-/// A subscriber that checks all that it is given.
-struct Follower {
-    subscriber: Subscriber,
-    text: Arc<Corpus>,
-    tally: Arc<Tally>,
-    /// When to stop reading, and what says to go on.
-    sleep: Option<(Instant, watch::Receiver<bool>)>,
-}
-
-impl Follower {
-    /// Reads until all that `end` says was given or lost.
-    async fn follow(mut self, mut end: watch::Receiver<Option<u64>>) -> Result<()> {
-        let mut next_offset = 0;
-        while end.borrow_and_update().is_none_or(|end| next_offset < end) {
-            if let Some((_, mut woken)) = self.sleep.take_if(|(from, _)| Instant::now() >= *from) {
-                self.tally.asleep.store(true, Ordering::Relaxed);
-                woken
-                    .wait_for(|woken| *woken)
-                    .await
-                    .context("the demo ended while the sleeper slept")?;
-                self.tally.asleep.store(false, Ordering::Relaxed);
-            }
-            let item = tokio::select! {
-                item = self.subscriber.next() => item?,
-                changed = end.changed() => {
-                    changed.context("the demo ended before its subscribers")?;
-                    continue;
-                }
-            };
-            match item {
-                Some(Item::Records(records)) => {
-                    self.check(&records, next_offset)?;
-                    next_offset = records.next_offset();
-                    self.tally
-                        .delivered
-                        .fetch_add(records.len() as u64, Ordering::Relaxed);
-                }
-                Some(Item::Lost(lost)) => {
-                    ensure!(
-                        lost.from == next_offset,
-                        "a loss from {} where {next_offset} was due",
-                        lost.from
-                    );
-                    next_offset = lost.to;
-                    self.tally.lost.fetch_add(lost.records(), Ordering::Relaxed);
-                    self.tally.losses.fetch_add(1, Ordering::Relaxed);
-                }
-                other => bail!("this was not due: {other:?}"),
-            }
-        }
-        Ok(())
-    }
-
-    /// The record at an offset is the text's line of that number, counted around.
-    fn check(&self, records: &Records, due: u64) -> Result<()> {
-        ensure!(
-            records.base_offset() == due,
-            "offset {} where {due} was due",
-            records.base_offset()
-        );
-        let lines = &self.text.lines;
-        let first = usize::try_from(due % lines.len() as u64).context("a line's number fits")?;
-        for (record, line) in records.iter().zip(lines.iter().cycle().skip(first)) {
-            ensure!(
-                record.value == line,
-                "the record at offset {} is not what was sent",
-                record.offset
-            );
-        }
-        Ok(())
-    }
-}
-
-/// The live table: a line a second with what happened since the line before.
-struct Rates {
-    at: Duration,
-    acknowledged: u64,
-    subscribers: [(u64, u64); SUBSCRIBERS.len()],
-}
-
-impl Rates {
-    fn new() -> Rates {
-        Rates {
-            at: Duration::ZERO,
-            acknowledged: 0,
-            subscribers: Default::default(),
-        }
-    }
-
-    fn heading() -> String {
-        let mut heading = format!("{:>5} {:>12}", "", "produced");
-        for name in SUBSCRIBERS {
-            let _ = write!(heading, " {name:>12}");
-        }
-        heading + "\n"
-    }
-
-    fn row(&mut self, at: Duration, play: &Play) -> String {
-        let seconds = (at - self.at).as_secs_f64().max(1e-3);
-        self.at = at;
-        let rate = |now: u64, before: u64| format_rate(now.saturating_sub(before) as f64 / seconds);
-        let acknowledged = play.producer.acknowledged();
-        let mut row = format!(
-            "{:>3.0} s {:>12}",
-            at.as_secs_f64(),
-            rate(acknowledged, self.acknowledged)
-        );
-        self.acknowledged = acknowledged;
-        let mut remarks = String::new();
-        for (i, (tally, _)) in play.subscribers.iter().enumerate() {
-            let (delivered, lost) = (
-                tally.delivered.load(Ordering::Relaxed),
-                tally.lost.load(Ordering::Relaxed),
-            );
-            let (delivered_before, lost_before) =
-                std::mem::replace(&mut self.subscribers[i], (delivered, lost));
-            let cell = if tally.asleep.load(Ordering::Relaxed) {
-                "stopped".to_owned()
-            } else {
-                rate(delivered, delivered_before)
-            };
-            let _ = write!(row, " {cell:>12}");
-            if lost > lost_before {
-                let _ = write!(
-                    remarks,
-                    "  {} lost {}",
-                    SUBSCRIBERS[i],
-                    format_count(lost - lost_before)
-                );
-            }
-        }
-        row + &remarks + "\n"
-    }
-}
-
-/// Who was given and lost what, at the end.
-struct Books {
-    acknowledged: u64,
-    seconds: f64,
-    memory_bytes: u64,
-    accounts: Vec<(&'static str, Arc<Tally>)>,
-}
-
-impl Books {
-    fn balance(&self) -> bool {
-        self.accounts.iter().all(|(_, tally)| self.holds(tally))
-    }
-
-    fn holds(&self, tally: &Tally) -> bool {
-        tally.delivered.load(Ordering::Relaxed) + tally.lost.load(Ordering::Relaxed)
-            == self.acknowledged
-    }
-
-    fn report(&self) -> String {
-        let rate = format_rate(self.acknowledged as f64 / self.seconds);
-        let mut report = format!(
-            "\n{} records acknowledged ({rate}); the server held {} at the end.\n\n{:>12} {:>14} {:>14}\n",
-            format_count(self.acknowledged),
-            format_bytes(self.memory_bytes),
-            "",
-            "delivered",
-            "lost",
-        );
-        for (name, tally) in &self.accounts {
-            let delivered = format_count(tally.delivered.load(Ordering::Relaxed));
-            let lost = format_count(tally.lost.load(Ordering::Relaxed));
-            let verdict = if self.holds(tally) {
-                "delivered + lost = acknowledged"
-            } else {
-                "DOES NOT ADD UP"
-            };
-            let _ = write!(report, "{name:>12} {delivered:>14} {lost:>14}   {verdict}");
-            match tally.losses.load(Ordering::Relaxed) {
-                0 => {}
-                1 => report.push_str("; lapped once"),
-                times => {
-                    let _ = write!(report, "; lapped {times} times");
-                }
-            }
-            report.push('\n');
-        }
-        report.push_str("\nEvery record delivered was checked: in order, byte for byte; every loss was said, exactly.\n");
-        report
-    }
 }
