@@ -5,7 +5,8 @@ mod support;
 
 use std::fs::File;
 
-use support::{Process, Server, write_corpus};
+use support::corpus::write_corpus;
+use support::{Process, Server};
 
 #[test]
 fn a_million_lines_of_real_text_reach_three_consumers_byte_for_byte() {
