@@ -44,14 +44,19 @@ impl<T, R> Core<T, R> {
         waker: &Waker,
         until: &mut Option<Instant>,
     ) -> Poll<Option<Hand<T, R>>> {
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         if matches!(state.crew.tasks[number], Seat::Called) {
             state.crew.called -= 1;
         }
         state.crew.tasks[number] = Seat::Busy;
-        let mut calls = settled
-            .take()
-            .map_or_else(Calls::default, |settled| state.settle(settled));
+        let mut calls = Calls::default();
+        if let Some(hand) = self.exchange(state, settled, &mut calls) {
+            return Poll::Ready(Some(hand));
+        }
+        let mut state = self.lock();
+        if let Some(settled) = settled.take() {
+            calls.merge(state.settle(settled));
+        }
         match state.queue.take(Instant::now) {
             Take::Batch(hand) => {
                 calls.merge(state.call_after_take());

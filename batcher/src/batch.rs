@@ -212,12 +212,16 @@ impl Assembly {
         }
     }
 
-    /// Counts items without weight that only lengthened the batch: fewer than its [`room`](Self::room).
-    pub(crate) fn lengthen(&mut self, items: usize) {
+    /// Counts items without weight that were added elsewhere, fewer than its [`room`](Self::room); the first of them
+    /// at `begun` if it was the batch's first.
+    pub(crate) fn catch_up(&mut self, items: usize, begun: Option<Instant>) {
         debug_assert!(
-            items == 0 || (self.items > 0 && items < self.room()),
-            "the first item and the last do more"
+            items < self.room() && begun.is_some() == (self.items == 0),
+            "the first item brings its time, and none fills the batch"
         );
+        if let Some(begun) = begun {
+            self.deadline = begun.checked_add(self.limits.linger);
+        }
         self.items += items;
     }
 

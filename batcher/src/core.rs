@@ -1,19 +1,20 @@
-//! The queue behind its lock, and everybody who waits for it: workers, enqueuers, flushes, stops.
+//! The queue behind its locks, and everybody who waits for it: workers, enqueuers, flushes, stops.
 //!
 //! Both fronts share it. A thread waits on a condvar, a task leaves its waker; whoever makes the
-//! thing happen that they wait for calls them, after the lock, and only if somebody waits.
+//! thing happen that they wait for calls them, after the locks, and only if somebody waits.
 //!
 //! # Invariants
 //!
 //! - **C1** A decision (take the item in, hand out a batch, stop) and the check it rests on happen
-//!   under one lock: nothing is accepted after a stop, and a stop sees all that was accepted.
-//! - **C2** A worker that goes idle has looked for work under the same lock, and whoever brings
-//!   work afterwards calls an idle worker, unless one is already on its way to look.
+//!   under the same locks (`locked.rs`): nothing is accepted after a stop, and a stop sees all that was accepted.
+//! - **C2** A worker that goes idle has looked for work under both locks, and whoever brings
+//!   work afterwards calls an idle worker, unless one is already on its way to look. A batch is begun on the tray,
+//!   where the state does not show it, only while no worker is idle: each looks there before it sleeps.
 //! - **C3** A called worker that finds more work than it takes calls the next one.
 //! - **C4** While the nearest deadline lies in the future and no worker is busy, one idle worker
 //!   is armed for it (or for an earlier one, after which it looks again).
 //! - **C5** User code (weigher, key, iterator, processor, handler, a waker's call, `Drop` of an item)
-//!   never runs under the lock. Only wakers are cloned there.
+//!   never runs under a lock. Only wakers are cloned there.
 
 mod intake;
 mod locked;
@@ -23,6 +24,7 @@ pub(crate) use intake::{Chunk, insert, insert_ticketed};
 pub(crate) use intake::{KeyHash, NoRoom, Placement, Weigher};
 pub(crate) use locked::Locked;
 
+use std::ops::Deref;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
@@ -30,12 +32,13 @@ use crossbeam_utils::CachePadded;
 use crate::counters::{Counters, StopReport};
 use crate::crew::{Call, Calls, Crew, Waiters};
 use crate::error::FlushError;
-use crate::queue::{Hand, Mode, Queue, Settled, Take};
-use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, Ordering, lock, now, wait};
-use locked::Guarded;
+use crate::queue::{Hand, Mode, Queue, Settled, Take, Tray};
+use crate::sync::{AtomicBool, Condvar, MODEL, Mutex, MutexGuard, Ordering, lock, now, wait};
 
 pub(crate) struct Core<T, R> {
-    guarded: CachePadded<Mutex<Guarded<T, R>>>,
+    tray: CachePadded<Mutex<Tray<T, R>>>,
+    /// Taken after the tray's lock, by those who take both.
+    state: CachePadded<Mutex<State<T, R>>>,
     /// Read by those who spin, so not beside the lock.
     hints: CachePadded<Hints>,
     /// Idle workers sleep here.
@@ -131,14 +134,15 @@ impl<T, R> State<T, R> {
 impl<T, R> Core<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
         Self {
-            guarded: CachePadded::new(Mutex::new(Guarded::new(State {
+            tray: CachePadded::new(Mutex::new(Tray::new())),
+            state: CachePadded::new(Mutex::new(State {
                 queue,
                 crew: Crew::default(),
                 room_threads: 0,
                 room_tasks: Waiters::default(),
                 done_threads: 0,
                 done_tasks: Waiters::default(),
-            }))),
+            })),
             hints: CachePadded::new(Hints {
                 ready: AtomicBool::new(false),
                 full: AtomicBool::new(false),
@@ -151,29 +155,37 @@ impl<T, R> Core<T, R> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, T, R> {
-        Locked::new(lock(&self.guarded))
+        let tray = lock(&self.tray);
+        Locked::new(tray, lock(&self.state))
     }
 
-    /// Lets go of the lock, sleeps until it is called or `until`, and takes it again.
+    /// The state alone: what is under assembly, and what was put there, is on the tray.
+    pub(crate) fn lock_state(&self) -> MutexGuard<'_, State<T, R>> {
+        lock(&self.state)
+    }
+
+    /// Lets go of the locks, sleeps until it is called or `until`, and takes them again.
     fn sleep<'a>(
         &'a self,
         signal: &Condvar,
         state: Locked<'a, T, R>,
         until: Option<Instant>,
     ) -> Locked<'a, T, R> {
-        Locked::new(wait(signal, &self.guarded, state.into_guard(), until))
+        drop(wait(signal, &self.state, state.into_state(), until));
+        self.lock()
     }
 
     /// What a twin does between a check and the act that rests on it.
     #[cfg(any(loom, shuttle))]
     #[allow(dead_code, reason = "only twins leave gaps")]
     fn gap<'a>(&'a self, state: Locked<'a, T, R>) -> Locked<'a, T, R> {
-        Locked::new(crate::sync::gap(&self.guarded, state.into_guard()))
+        drop(state);
+        self.lock()
     }
 
-    /// Releases the lock, then wakes one worker.
+    /// Releases the locks, then wakes one worker.
     #[inline]
-    pub(crate) fn release(&self, state: Locked<'_, T, R>, call: Call) {
+    pub(crate) fn release(&self, state: impl Deref<Target = State<T, R>>, call: Call) {
         self.hint(&state);
         drop(state);
         match call {
@@ -183,8 +195,8 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    /// Releases the lock, then wakes.
-    pub(crate) fn release_to_all(&self, state: Locked<'_, T, R>, calls: Calls) {
+    /// Releases the locks, then wakes.
+    pub(crate) fn release_to_all(&self, state: impl Deref<Target = State<T, R>>, calls: Calls) {
         self.release(state, calls.worker);
         if calls.all_workers {
             self.work.notify_all();
@@ -359,13 +371,19 @@ impl<T, R> Core<T, R> {
     }
 
     /// Takes back the last batch and sleeps until there is the next one. `None`: no more work.
-    pub(crate) fn next(&self, settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
+    pub(crate) fn next(&self, mut settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
         if settled.is_some() && !MODEL {
             // A batch that is closed within a moment is taken under the same lock that settles the last one.
             spin_briefly(|| !self.hints.ready.load(Ordering::Relaxed));
         }
+        let mut calls = Calls::default();
+        if let Some(hand) = self.exchange(self.lock_state(), &mut settled, &mut calls) {
+            return Some(hand);
+        }
         let mut state = self.lock();
-        let mut calls = settled.map_or_else(Calls::default, |settled| state.settle(settled));
+        if let Some(settled) = settled {
+            calls.merge(state.settle(settled));
+        }
         let mut spun = MODEL;
         loop {
             match state.queue.take(now) {
@@ -396,6 +414,26 @@ impl<T, R> Core<T, R> {
                 }
             }
         }
+    }
+
+    /// Takes back a batch that is done with and takes a closed one, without a look at what is under assembly. Whoever
+    /// gets none looks there before it sleeps, and settles what is left.
+    pub(crate) fn exchange(
+        &self,
+        mut state: MutexGuard<'_, State<T, R>>,
+        settled: &mut Option<Settled<T, R>>,
+        calls: &mut Calls,
+    ) -> Option<Hand<T, R>> {
+        if let Some(done) = settled.take_if(|settled| settled.is_done()) {
+            calls.merge(state.settle(done));
+        }
+        if settled.is_some() {
+            return None;
+        }
+        let hand = state.queue.take_closed(now)?;
+        calls.merge(state.call_after_take());
+        self.release_to_all(state, std::mem::take(calls));
+        Some(hand)
     }
 
     fn sleep_until_called<'a>(

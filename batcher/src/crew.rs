@@ -146,6 +146,12 @@ impl Crew {
         wakers
     }
 
+    /// Whether a worker sleeps: those that are awake look for work before they do.
+    #[inline]
+    pub(crate) fn has_idle(&self) -> bool {
+        self.idle > 0 || self.tasks.iter().any(|seat| matches!(seat, Seat::Idle(..)))
+    }
+
     /// Whether an idle worker wakes up by itself at `deadline` or before.
     pub(crate) fn is_armed_for(&self, deadline: Option<Instant>) -> bool {
         let Some(deadline) = deadline else {

@@ -347,6 +347,20 @@ fn a_linger_ends_a_batch_that_nobody_fills() {
 }
 
 #[test]
+fn a_batch_begun_while_the_worker_is_busy_is_found_by_it() {
+    loom::model(|| {
+        let core = lingering_core(4);
+        core.try_enqueue(0).unwrap();
+        core.try_enqueue(1).unwrap(); // a batch
+        let worker = spawn_worker(&core);
+        let ticket: Ticket<u32> = core.try_submit(21).unwrap(); // on the tray, or before an idle worker's eyes
+        assert_eq!(ticket.wait().unwrap(), 42); // only its linger ends that batch
+        core.drain();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
 fn a_linger_against_a_full_queue_lets_the_enqueuer_in() {
     loom::model(|| {
         // The batch under assembly is the whole queue: the linger ends it, or the enqueuer that finds no room.

@@ -1,12 +1,12 @@
 //! The queue: batches under assembly, closed ones, and those that rest before a retry.
 //!
 //! Pure: it never waits, never reads a clock (`now` is passed in) and never runs user code, so it
-//! can stand whole behind one lock with critical sections of tens of nanoseconds. Who waits for
+//! can stand behind locks with critical sections of tens of nanoseconds. Who waits for
 //! what is [`Core`](crate::core::Core)'s business.
 //!
 //! ```text
 //!            lane            one lane; with an order by key one per worker, a key always in the same
-//!    put ─► tray             lane 0's open batch, laid out beside the lock (`tray.rs`)
+//!    put ─► tray             lane 0's open batch, laid out behind a lock of its own (`tray.rs`)
 //!   offer ─► open [a b c]    the only batch under assembly; closed by items, bytes, linger, …
 //!               │ close: the whole Vec moves, no item does
 //!               ▼
@@ -23,7 +23,8 @@
 //!   offered only while `queued < capacity`.
 //! - **Q3** With an order by key, a lane has at most one batch in a worker's hands or resting, and
 //!   its later batches wait behind it.
-//! - **Q4** `outstanding` counts, per flush epoch, the batches from their first item to their end.
+//! - **Q4** `outstanding` counts, per flush epoch, the batches closed in it that have not ended. A flush closes
+//!   what is open, so what was taken in before it is among them.
 
 mod outlet;
 mod tray;
@@ -75,8 +76,6 @@ struct Lane<T, R> {
     open: Vec<T>,
     assembly: Assembly,
     tickets: Option<Tickets<R>>,
-    /// The flush epoch of the open batch.
-    epoch: u64,
     closed: VecDeque<Closed<T, R>>,
     /// Q3: one of its batches is in a worker's hands. Not used without an order by key.
     busy: bool,
@@ -135,7 +134,6 @@ impl<T, R> Queue<T, R> {
             open: Vec::new(),
             assembly: Assembly::new(limits.clone()),
             tickets: None,
-            epoch: 0,
             closed: VecDeque::new(),
             busy: false,
             resting_until: None,
@@ -237,7 +235,7 @@ impl<T, R> Queue<T, R> {
             verdict = self.lanes[lane].assembly.add_at(bytes, &now);
         }
         if self.lanes[lane].open.is_empty() {
-            self.begin(lane);
+            self.make_room_in(lane);
             offered.first = true;
         }
         let slot = &mut self.lanes[lane];
@@ -264,7 +262,7 @@ impl<T, R> Queue<T, R> {
         };
         while self.room() > 0 && !items.is_empty() {
             if self.lanes[0].open.is_empty() {
-                self.begin(0);
+                self.make_room_in(0);
                 offered.first = true;
             }
             let room = self.room();
@@ -289,13 +287,9 @@ impl<T, R> Queue<T, R> {
         offered
     }
 
-    /// Starts a batch in this lane.
-    fn begin(&mut self, lane: usize) {
+    /// Gives an empty batch under assembly an empty Vec, used before if there is one.
+    fn make_room_in(&mut self, lane: usize) {
         let slot = &mut self.lanes[lane];
-        if let Some(current) = self.outstanding.back_mut() {
-            *current += 1;
-        }
-        slot.epoch = self.first_epoch + (self.outstanding.len() as u64 - 1);
         if slot.open.capacity() == 0 {
             slot.open = self.spare.pop().unwrap_or_default();
             self.spare_items -= slot.open.capacity();
@@ -313,10 +307,13 @@ impl<T, R> Queue<T, R> {
         self.typical = items.len();
         slot.assembly.reset();
         let tickets = slot.tickets.take();
+        if let Some(current) = self.outstanding.back_mut() {
+            *current += 1;
+        }
         slot.closed.push_back(Closed {
             items: VecDeque::from(items),
             tickets,
-            epoch: slot.epoch,
+            epoch: self.first_epoch + (self.outstanding.len() as u64 - 1),
             lane: lane as u32,
             attempts: 0,
         });

@@ -114,9 +114,13 @@ impl Model {
 const LINGER_MS: u64 = 10;
 
 /// Does something with the batch laid out, as an enqueue does.
-fn on_tray<O>(queue: &mut Queue<u64, u64>, act: impl FnOnce(&mut Tray<u64, u64>) -> O) -> O {
+fn on_tray<O>(
+    queue: &mut Queue<u64, u64>,
+    begin: bool,
+    act: impl FnOnce(&mut Tray<u64, u64>) -> O,
+) -> O {
     let mut tray = Tray::new();
-    queue.lay_out(&mut tray);
+    queue.lay_out(&mut tray, begin);
     let outcome = act(&mut tray);
     queue.take_back(&mut tray);
     outcome
@@ -136,6 +140,7 @@ proptest! {
         max_bytes in 4usize..30,
         capacity in 6usize..20,
         adaptive in prop::bool::weighted(0.2),
+        begin in prop::bool::ANY,
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let limits = BatchLimits::new()
@@ -154,14 +159,14 @@ proptest! {
             let takes = queue.mode == Mode::Running;
             match step {
                 Step::Offer { bytes } if takes && queue.room() > 0 => {
-                    if !(bytes == 0 && on_tray(&mut queue, |tray| tray.put(item)).is_ok()) {
+                    if !(bytes == 0 && on_tray(&mut queue, begin, |tray| tray.put(item, || now)).is_ok()) {
                         queue.offer(item, bytes, 0, || now);
                     }
                     model.offer(item, bytes, ms, (max_items, max_bytes));
                     item += 1;
                 }
                 Step::Submit { bytes } if takes && queue.room() > 0 => {
-                    let laid = (bytes == 0).then(|| on_tray(&mut queue, |tray| tray.submit(item)));
+                    let laid = (bytes == 0).then(|| on_tray(&mut queue, begin, |tray| tray.submit(item, || now)));
                     let ticket = match laid {
                         Some(Ok(ticket)) => ticket,
                         _ => queue.submit(item, bytes, 0, || now).1,
@@ -280,10 +285,11 @@ proptest! {
                 Step::Drain => queue.mode = Mode::Draining,
                 _ => {}
             }
-            let begun = !model.open.items.is_empty() && queue.mode == Mode::Running;
-            let lengthens = begun && queue.room() > 0 && model.open.items.len() + 1 < max_items;
-            let laid = on_tray(&mut queue, |tray| tray.has_room());
-            prop_assert_eq!(laid, lengthens, "a tray is for items that only lengthen a batch");
+            let takes = queue.mode == Mode::Running && queue.room() > 0;
+            let fits = (begin || !model.open.items.is_empty())
+                && model.open.items.len() + 1 < max_items;
+            let laid = on_tray(&mut queue, begin, |tray| tray.has_room());
+            prop_assert_eq!(laid, takes && fits, "a tray is for items that do not end a batch");
             for (epoch, flush) in &flushes {
                 prop_assert_eq!(queue.is_flushed(*epoch), model.is_flushed(*flush));
             }

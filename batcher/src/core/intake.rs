@@ -78,15 +78,15 @@ impl<T, R> Core<T, R> {
         item: T,
         (bytes, lane): (usize, usize),
     ) -> Result<(), Refused<'_, T, R>> {
-        let mut guard = lock(&self.guarded);
+        let mut tray = lock(&self.tray);
         let mut item = item;
         if (bytes, lane) == (0, 0) {
-            match guard.tray.put(item) {
+            match tray.put(item, now) {
                 Ok(()) => return Ok(()),
                 Err(back) => item = back,
             }
         }
-        let mut state = Locked::new(guard);
+        let mut state = Locked::new(tray, lock(&self.state));
         if !state.queue.takes_items() {
             return Err((item, state));
         }
@@ -116,15 +116,15 @@ impl<T, R> Core<T, R> {
         item: T,
         (bytes, lane): (usize, usize),
     ) -> Result<Ticket<R>, Refused<'_, T, R>> {
-        let mut guard = lock(&self.guarded);
+        let mut tray = lock(&self.tray);
         let mut item = item;
         if (bytes, lane) == (0, 0) {
-            match guard.tray.submit(item) {
+            match tray.submit(item, now) {
                 Ok(ticket) => return Ok(ticket),
                 Err(back) => item = back,
             }
         }
-        let mut state = Locked::new(guard);
+        let mut state = Locked::new(tray, lock(&self.state));
         if !state.queue.takes_items() {
             return Err((item, state));
         }

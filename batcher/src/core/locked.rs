@@ -1,4 +1,12 @@
-//! What the core's lock guards, and the two ways to have it: the tray alone, or all of it.
+//! The core's two locks, and the ways to have them: the tray's alone, the state's alone, or both.
+//!
+//! ```text
+//!   who puts an item on the tray      tray
+//!   who exchanges a finished batch            state   for a closed one
+//!   everybody else                    tray ─► state   in this order
+//! ```
+//!
+//! So those who only lengthen a batch and those who only take batches away do not meet.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,51 +14,40 @@ use super::State;
 use crate::queue::Tray;
 use crate::sync::MutexGuard;
 
-/// The tray comes first, so that it lies beside the lock: an item that only lengthens a batch touches one line
-/// here, and one where it is put.
-#[repr(C)]
-pub(crate) struct Guarded<T, R> {
-    pub(crate) tray: Tray<T, R>,
-    state: State<T, R>,
-}
+type Guards<'a, T, R> = (MutexGuard<'a, State<T, R>>, MutexGuard<'a, Tray<T, R>>);
 
-impl<T, R> Guarded<T, R> {
-    pub(crate) const fn new(state: State<T, R>) -> Self {
-        Self {
-            tray: Tray::new(),
-            state,
-        }
-    }
-}
-
-/// The lock, held by somebody who sees the whole state. The batch under assembly is taken back from the tray
-/// meanwhile, and laid out again when the lock is let go of.
+/// Both locks. The batch under assembly is taken back from the tray meanwhile, and laid out again when they are
+/// let go of.
 pub(crate) struct Locked<'a, T, R> {
-    /// `None` only while it is let go of.
-    guard: Option<MutexGuard<'a, Guarded<T, R>>>,
+    /// `None` only while they are let go of.
+    guards: Option<Guards<'a, T, R>>,
 }
 
-const HELD: &str = "the lock is held until `let_go`";
+const HELD: &str = "the locks are held until they are let go of";
 
 impl<'a, T, R> Locked<'a, T, R> {
     #[inline]
-    pub(crate) fn new(mut guard: MutexGuard<'a, Guarded<T, R>>) -> Self {
-        let Guarded { tray, state } = &mut *guard;
-        state.queue.take_back(tray);
-        Self { guard: Some(guard) }
+    pub(crate) fn new(
+        mut tray: MutexGuard<'a, Tray<T, R>>,
+        mut state: MutexGuard<'a, State<T, R>>,
+    ) -> Self {
+        state.queue.take_back(&mut tray);
+        Self {
+            guards: Some((state, tray)),
+        }
     }
 
-    /// For whoever waits: the bare lock, ready to be let go of.
-    pub(crate) fn into_guard(mut self) -> MutexGuard<'a, Guarded<T, R>> {
+    /// For whoever waits: the state's lock alone, ready to be let go of.
+    pub(crate) fn into_state(mut self) -> MutexGuard<'a, State<T, R>> {
         self.lay_out();
-        self.guard.take().expect(HELD)
+        self.guards.take().expect(HELD).0
     }
 
     #[inline]
     fn lay_out(&mut self) {
-        if let Some(guard) = &mut self.guard {
-            let Guarded { tray, state } = &mut **guard;
-            state.queue.lay_out(tray);
+        if let Some((state, tray)) = &mut self.guards {
+            let begin = !state.crew.has_idle() || cfg!(loom_twin = "begun_unseen");
+            state.queue.lay_out(tray, begin);
         }
     }
 }
@@ -60,14 +57,14 @@ impl<T, R> Deref for Locked<'_, T, R> {
 
     #[inline]
     fn deref(&self) -> &State<T, R> {
-        &self.guard.as_ref().expect(HELD).state
+        &self.guards.as_ref().expect(HELD).0
     }
 }
 
 impl<T, R> DerefMut for Locked<'_, T, R> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State<T, R> {
-        &mut self.guard.as_mut().expect(HELD).state
+        &mut self.guards.as_mut().expect(HELD).0
     }
 }
 

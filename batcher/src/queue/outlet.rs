@@ -38,6 +38,13 @@ pub(crate) enum Settled<T, R> {
     GiveBack(Hand<T, R>),
 }
 
+impl<T, R> Settled<T, R> {
+    /// Whether none of its items comes back into the queue.
+    pub(crate) const fn is_done(&self) -> bool {
+        matches!(self, Self::Processed(_) | Self::Failed { .. })
+    }
+}
+
 /// What a worker finds.
 pub(crate) enum Take<T, R> {
     /// A batch.
@@ -60,20 +67,29 @@ impl<T, R> Queue<T, R> {
         if self.mode == Mode::Stopped {
             return Take::Exit;
         }
-        if let Some(hand) = self.take_rested(&now) {
+        if let Some(hand) = self.take_closed(&now) {
             return Take::Batch(hand);
         }
         if self.ordered {
             return self.take_ordered(now);
-        }
-        if let Some(closed) = self.lanes[0].closed.pop_front() {
-            return Take::Batch(self.hand(closed));
         }
         if let Some(cause) = self.due(0, &now) {
             self.close(0, cause);
             return self.take(now);
         }
         self.wait_or_exit(self.lanes[0].assembly.deadline())
+    }
+
+    /// The next batch of those that are closed; the one under assembly is not looked at. Without an order by key.
+    pub(crate) fn take_closed(&mut self, now: impl Fn() -> Instant) -> Option<Hand<T, R>> {
+        if self.ordered || self.mode == Mode::Stopped {
+            return None;
+        }
+        if let Some(hand) = self.take_rested(now) {
+            return Some(hand);
+        }
+        let closed = self.lanes[0].closed.pop_front()?;
+        Some(self.hand(closed))
     }
 
     /// A retry whose rest is over. The current time is asked for only if one rests.
@@ -330,7 +346,6 @@ impl<T, R> Queue<T, R> {
                 keep(closed, &mut returned);
             }
             if !slot.open.is_empty() {
-                epochs.push(slot.epoch);
                 slot.assembly.reset();
                 returned.items.append(&mut slot.open);
                 returned.tickets.extend(slot.tickets.take());
