@@ -58,6 +58,7 @@ struct Hints {
     full: AtomicBool,
 }
 
+#[repr(C)]
 pub(crate) struct State<T, R> {
     pub(crate) queue: Queue<T, R>,
     pub(crate) crew: Crew,

@@ -72,44 +72,50 @@ enum Cause {
     Stop,
 }
 
+/// What a worker needs comes first.
+#[repr(C)]
 struct Lane<T, R> {
-    open: Vec<T>,
-    assembly: Assembly,
-    tickets: Option<Tickets<R>>,
     closed: VecDeque<Closed<T, R>>,
     /// Q3: one of its batches is in a worker's hands. Not used without an order by key.
     busy: bool,
     /// Q3: its front batch rests until then.
     resting_until: Option<Instant>,
+    open: Vec<T>,
+    tickets: Option<Tickets<R>>,
+    assembly: Assembly,
 }
 
+/// What every batch changes comes first, on as few cache lines as can be: they move from core to core with it.
+#[repr(C)]
 pub(crate) struct Queue<T, R> {
     lanes: Vec<Lane<T, R>>,
-    /// Where the search for work goes on, so that no lane starves.
-    next_lane: usize,
-    /// Retries of the unordered form, at most one per worker.
-    resting: Vec<(Instant, Closed<T, R>)>,
-    set_aside: Vec<Closed<T, R>>,
-    /// Q4: the first entry is the epoch `first_epoch`, the last the current one.
-    outstanding: VecDeque<usize>,
-    first_epoch: u64,
-    pub(crate) mode: Mode,
-    /// Somebody found the queue full and it has not had room since.
-    pub(crate) pressed: bool,
-    ordered: bool,
-    adaptive: bool,
-    capacity: usize,
-    queued: usize,
-    /// Items of `queued` that no worker can take now: set aside or resting.
-    held: usize,
-    /// Batches in workers' hands.
-    pub(crate) running: usize,
     /// Empty Vecs to assemble into, and for how many items they have room together.
     spare: Vec<Vec<T>>,
     spare_items: usize,
     /// How long the last closed batch was: what the next one makes room for.
     typical: usize,
+    queued: usize,
+    /// Batches in workers' hands.
+    pub(crate) running: usize,
+    /// Q4: the batches of the current epoch.
+    outstanding: usize,
+    pub(crate) mode: Mode,
+    /// Somebody found the queue full and it has not had room since.
+    pub(crate) pressed: bool,
+    ordered: bool,
+    adaptive: bool,
     pub(crate) counters: Counters,
+    capacity: usize,
+    /// Items of `queued` that no worker can take now: set aside or resting.
+    held: usize,
+    /// Q4: the batches of earlier epochs that a flush has ended, from `first_epoch` on.
+    earlier: VecDeque<usize>,
+    first_epoch: u64,
+    /// Retries of the unordered form, at most one per worker.
+    resting: Vec<(Instant, Closed<T, R>)>,
+    set_aside: Vec<Closed<T, R>>,
+    /// Where the search for work goes on, so that no lane starves.
+    next_lane: usize,
 }
 
 /// What offering an item changed.
@@ -140,23 +146,24 @@ impl<T, R> Queue<T, R> {
         };
         Self {
             lanes: std::iter::repeat_with(empty).take(lanes).collect(),
-            next_lane: 0,
-            resting: Vec::new(),
-            set_aside: Vec::new(),
-            outstanding: VecDeque::from([0]),
-            first_epoch: 0,
+            spare: Vec::new(),
+            spare_items: 0,
+            typical: 4,
+            queued: 0,
+            running: 0,
+            outstanding: 0,
             mode: Mode::Running,
             pressed: false,
             ordered: ordered_lanes.is_some(),
             adaptive,
-            capacity,
-            queued: 0,
-            held: 0,
-            running: 0,
-            spare: Vec::new(),
-            spare_items: 0,
-            typical: 4,
             counters: Counters::default(),
+            capacity,
+            held: 0,
+            earlier: VecDeque::new(),
+            first_epoch: 0,
+            resting: Vec::new(),
+            set_aside: Vec::new(),
+            next_lane: 0,
         }
     }
 
@@ -307,13 +314,11 @@ impl<T, R> Queue<T, R> {
         self.typical = items.len();
         slot.assembly.reset();
         let tickets = slot.tickets.take();
-        if let Some(current) = self.outstanding.back_mut() {
-            *current += 1;
-        }
+        self.outstanding += 1;
         slot.closed.push_back(Closed {
             items: VecDeque::from(items),
             tickets,
-            epoch: self.first_epoch + (self.outstanding.len() as u64 - 1),
+            epoch: self.first_epoch + self.earlier.len() as u64,
             lane: lane as u32,
             attempts: 0,
         });
@@ -337,10 +342,16 @@ impl<T, R> Queue<T, R> {
                 self.close(lane, Cause::Flush);
             }
         }
-        if self.outstanding.back().is_some_and(|batches| *batches > 0) {
-            self.outstanding.push_back(0);
+        if self.outstanding > 0 {
+            self.earlier
+                .push_back(std::mem::take(&mut self.outstanding));
         }
-        self.first_epoch + (self.outstanding.len() as u64 - 1)
+        self.epoch()
+    }
+
+    /// The current epoch.
+    fn epoch(&self) -> u64 {
+        self.first_epoch + self.earlier.len() as u64
     }
 
     /// Whether everything taken in before this epoch began is done.
@@ -348,11 +359,16 @@ impl<T, R> Queue<T, R> {
         self.first_epoch >= epoch
     }
 
-    fn end_batch(&mut self, epoch: u64) {
+    /// How many batches of this epoch have not ended.
+    fn outstanding_of(&mut self, epoch: u64) -> &mut usize {
         let index = (epoch - self.first_epoch) as usize;
-        self.outstanding[index] -= 1;
-        while self.outstanding.len() > 1 && self.outstanding[0] == 0 {
-            self.outstanding.pop_front();
+        self.earlier.get_mut(index).unwrap_or(&mut self.outstanding)
+    }
+
+    fn end_batch(&mut self, epoch: u64) {
+        *self.outstanding_of(epoch) -= 1;
+        while self.earlier.front() == Some(&0) {
+            self.earlier.pop_front();
             self.first_epoch += 1;
         }
     }

@@ -193,7 +193,7 @@ impl<T, R> Queue<T, R> {
     pub(crate) fn settle(&mut self, settled: Settled<T, R>) -> bool {
         let epoch = self.first_epoch;
         self.settle_batch(settled);
-        self.first_epoch != epoch || self.outstanding == [0]
+        self.first_epoch != epoch
     }
 
     fn settle_batch(&mut self, settled: Settled<T, R>) {
@@ -253,7 +253,7 @@ impl<T, R> Queue<T, R> {
                     lane: lane_number,
                     attempts: 0,
                 };
-                self.outstanding[(epoch - self.first_epoch) as usize] += 1;
+                *self.outstanding_of(epoch) += 1;
                 self.lanes[lane].closed.push_front(second);
                 self.lanes[lane].closed.push_front(first);
             }
