@@ -17,9 +17,6 @@ pub enum InvalidOptions {
     /// A batch of no bytes never closes; ask for at least 1.
     #[error("max_bytes must be at least 1")]
     ZeroMaxBytes,
-    /// A byte limit without a weigher would never be reached.
-    #[error("max_bytes needs a weigher")]
-    NoWeigher,
     /// Nobody would process; ask for at least 1 worker.
     #[error("workers must be at least 1")]
     ZeroWorkers,
