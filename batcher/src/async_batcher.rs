@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crate::async_worker::{Task, work};
 use crate::builder::{Builder, Parts};
 use crate::core::{Chunk, Core, NoRoom, State, insert, insert_ticketed};
 use crate::counters::{Counters, StopReport};
@@ -17,12 +18,9 @@ use crate::crew::Call;
 use crate::error::{
     EnqueueManyError, EnqueueTimeoutError, FlushError, StartError, Stopped, TryEnqueueError,
 };
-use crate::failure::FailureCause;
 use crate::processor::{Batch, Replies};
-use crate::queue::Hand;
 use crate::ticket::Ticket;
 use crate::timer::{Alarm, Timer};
-use crate::worker::{Orders, catch, contain, panicked};
 
 /// What an async processor returns: a boxed future that borrows the batch.
 pub type BatchFuture<'a, O, E> = Pin<Box<dyn Future<Output = Result<O, E>> + Send + 'a>>;
@@ -113,118 +111,12 @@ impl<T: Send + 'static> Builder<T> {
         let job = Arc::new((orders, process));
         core.hire_tasks(workers);
         for number in 0..workers {
-            let task = Task {
-                core: Arc::clone(&core),
-                number,
-            };
+            let task = Task::new(&core, number);
             runtime.spawn(work(task, Arc::clone(&job), timer));
         }
         let last = Arc::new(LastHandle(Arc::clone(&core)));
         Ok(AsyncBatcher { core, timer, last })
     }
-}
-
-/// A worker's membership: announces its end, also if it is dropped.
-struct Task<T, R> {
-    core: Arc<Core<T, R>>,
-    number: usize,
-}
-
-impl<T, R> Drop for Task<T, R> {
-    fn drop(&mut self) {
-        self.core.leave_task(self.number);
-    }
-}
-
-/// A batch in a task's hands: goes back to the queue if the task is dropped with it.
-struct InHand<'a, T, R> {
-    core: &'a Core<T, R>,
-    hand: Option<Hand<T, R>>,
-    batch: Batch<T>,
-}
-
-impl<T, R> InHand<'_, T, R> {
-    fn take(&mut self) -> Option<Hand<T, R>> {
-        let mut hand = self.hand.take()?;
-        hand.items = std::mem::take(&mut self.batch.items);
-        Some(hand)
-    }
-}
-
-impl<T, R> Drop for InHand<'_, T, R> {
-    fn drop(&mut self) {
-        if let Some(hand) = self.take() {
-            self.core.give_back(hand);
-        }
-    }
-}
-
-async fn work<T, O, E, P>(task: Task<T, O::Reply>, job: Arc<(Orders<T>, P)>, timer: &'static Timer)
-where
-    P: for<'a> Fn(&'a mut Batch<T>) -> BatchFuture<'a, O, E> + Send + Sync,
-    T: Send,
-    O: Replies,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let core = &*task.core;
-    let (orders, process) = &*job;
-    let mut alarm = Alarm::new(timer);
-    let mut settled = None;
-    loop {
-        let next = poll_fn(|context| {
-            let mut until = None;
-            let next = core.poll_next(task.number, &mut settled, context.waker(), &mut until);
-            if let Some(until) = until {
-                alarm.arm(until, context.waker());
-            }
-            next
-        });
-        let Some(mut hand) = next.await else { break };
-        let batch = hand.lend();
-        let mut in_hand = InHand {
-            core,
-            hand: Some(hand),
-            batch,
-        };
-        // A queue that never runs dry must not keep other tasks from their turn.
-        tokio::task::consume_budget().await;
-        let outcome = process_contained(process, &mut in_hand.batch).await;
-        if let Some(hand) = in_hand.take() {
-            settled = Some(orders.conclude(core, hand, outcome));
-        }
-    }
-    // What the processor holds is released before a stop returns.
-    drop(job);
-    drop(task);
-}
-
-/// Runs the processor; its panics become outcomes.
-async fn process_contained<T, O, E, P>(
-    process: &P,
-    batch: &mut Batch<T>,
-) -> Result<Vec<O::Reply>, FailureCause>
-where
-    P: for<'a> Fn(&'a mut Batch<T>) -> BatchFuture<'a, O, E>,
-    O: Replies,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let items = batch.len();
-    let mut future = match catch(|| process(batch)) {
-        Ok(future) => future,
-        Err(payload) => return panicked(payload),
-    };
-    let outcome = poll_fn(|context| {
-        let poll = catch(|| {
-            future.as_mut().poll(context).map(|result| match result {
-                Ok(replies) => Ok(replies.into_replies(items)),
-                Err(error) => Err(FailureCause::Error(error.into())),
-            })
-        });
-        poll.unwrap_or_else(|payload| Poll::Ready(panicked(payload)))
-    });
-    let outcome = outcome.await;
-    contain(|| drop(future));
-    outcome
 }
 
 impl<T: Send + 'static, R: Send + 'static> AsyncBatcher<T, R> {

@@ -5,6 +5,8 @@
 mod async_batcher;
 #[cfg(feature = "tokio")]
 mod async_core;
+#[cfg(feature = "tokio")]
+mod async_worker;
 mod batch;
 mod batcher;
 mod builder;
