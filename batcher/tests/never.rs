@@ -280,6 +280,7 @@ fn safe_stop_waits_for_the_failure_handler() {
     let early = batcher.safe_stop(Duration::from_millis(1));
     assert_eq!(early.failed, 0, "no handler has ended");
     let running = early.still_running;
+    assert!(running <= 20, "more handlers than workers: {running}");
     assert_eq!(running + early.unprocessed.len() as u64, 100);
     drop(permit);
     let late = batcher.safe_stop(LONG);
