@@ -76,7 +76,6 @@ impl<T: Send + 'static, R: Send + 'static> Drop for LastHandle<T, R> {
 
 impl<T: Send + 'static> AsyncBatcher<T> {
     /// Sets up a batcher.
-    #[must_use]
     pub fn builder() -> Builder<T> {
         Builder::new()
     }

@@ -72,7 +72,6 @@ impl<T: Send + 'static, R: Send + 'static> Drop for Threads<T, R> {
 
 impl<T: Send + 'static> Batcher<T> {
     /// Sets up a batcher.
-    #[must_use]
     pub fn builder() -> Builder<T> {
         Builder::new()
     }

@@ -31,6 +31,8 @@ const MAX_WORKERS: usize = 1024;
 /// | [`order_by`](Self::order_by) | no order between batches |
 /// | [`retry`](Self::retry) | one attempt |
 /// | [`on_failure`](Self::on_failure) | retry while an attempt is left, then drop with a count |
+/// | [`name`](Self::name) of its threads | `batcher` |
+#[must_use = "nothing runs before it is started"]
 pub struct Builder<T> {
     limits: BatchLimits,
     workers: usize,
@@ -61,7 +63,6 @@ impl<T: Send + 'static> Builder<T> {
     }
 
     /// Sets the most items in a batch, at least 1; `usize::MAX` for no limit.
-    #[must_use]
     pub fn max_items(mut self, items: usize) -> Self {
         self.limits = self.limits.with_max_items(items);
         self
@@ -71,7 +72,6 @@ impl<T: Send + 'static> Builder<T> {
     ///
     /// An item that would carry the batch past the limit begins the next one; an item that is
     /// larger than the limit goes alone. The weigher runs once per item, on the enqueuer's side.
-    #[must_use]
     pub fn max_bytes(
         mut self,
         bytes: usize,
@@ -85,14 +85,12 @@ impl<T: Send + 'static> Builder<T> {
     /// Sets the longest wait for a batch to fill, counted from the enqueue of its first item.
     ///
     /// The batch is then processed as soon as a worker is free. [`Duration::MAX`] waits for ever.
-    #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.limits = self.limits.with_linger(linger);
         self
     }
 
     /// Sets how many batches are processed at once: 1 to 1 024.
-    #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -100,7 +98,6 @@ impl<T: Send + 'static> Builder<T> {
 
     /// Sets how many items may wait: at least a full batch. Memory grows with what waits, not
     /// with the capacity.
-    #[must_use]
     pub fn capacity(mut self, items: usize) -> Self {
         self.capacity = Some(items);
         self
@@ -108,7 +105,6 @@ impl<T: Send + 'static> Builder<T> {
 
     /// Flushes at once while a worker is idle, and lets batches grow while all are busy. The
     /// linger is then a cap that matters only without a free worker: not a delay.
-    #[must_use]
     pub fn adaptive(mut self, adaptive: bool) -> Self {
         self.adaptive = adaptive;
         self
@@ -120,7 +116,6 @@ impl<T: Send + 'static> Builder<T> {
     /// Keys are spread by hash over as many lanes as there are workers; each lane has a batch
     /// under assembly of its own and at most one in process. The key's function runs once per
     /// item, on the enqueuer's side.
-    #[must_use]
     pub fn order_by<K: Hash>(mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
         self.key = Some(Box::new(move |item, state: &RandomState| {
             state.hash_one(key(item))
@@ -129,7 +124,6 @@ impl<T: Send + 'static> Builder<T> {
     }
 
     /// Sets how often a batch is tried and how long it rests in between.
-    #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
@@ -141,7 +135,6 @@ impl<T: Send + 'static> Builder<T> {
     /// workers, a slow one slows the queue down, and a stop waits for it. If it panics, the batch
     /// is retried; with no attempt left it is set aside, counts against the capacity, and the stop
     /// gives it back.
-    #[must_use]
     pub fn on_failure(
         mut self,
         handler: impl Fn(&mut Failed<'_, T>) -> OnFailure + Send + Sync + 'static,
@@ -151,7 +144,6 @@ impl<T: Send + 'static> Builder<T> {
     }
 
     /// Sets the name of the worker threads.
-    #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
