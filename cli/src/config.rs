@@ -14,8 +14,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Vi
 use crate::args::serve::{DEFAULT_ADDRESS, ServeArgs};
 use crate::pem;
 use crate::quantity::{
-    AgeLimit, format_duration, format_exact_bytes, parse_age_limit, parse_bytes, parse_bytes_limit,
-    parse_count, parse_count_limit, parse_duration,
+    AgeLimit, format_duration, format_exact_bytes, parse_age_limit, parse_bytes_limit, parse_count,
+    parse_count_limit, parse_duration, parse_positive_bytes, parse_positive_count,
+    parse_record_bytes,
 };
 use crate::server_limits::{self, Limit};
 
@@ -120,9 +121,10 @@ impl Settings {
             .age
             .or(file.topics.age)
             .map_or(topics.max_age, |age| age.0);
-        if let Some(bytes) = limits.max_record.or(file.topics.max_record) {
-            topics.max_record_bytes = max_record_bytes(bytes)?;
-        }
+        topics.max_record_bytes = limits
+            .max_record
+            .or(file.topics.max_record)
+            .unwrap_or(topics.max_record_bytes);
         server.heartbeat = file.heartbeat.unwrap_or(server.heartbeat);
         server.drain_timeout = args
             .drain_timeout
@@ -144,16 +146,6 @@ impl Settings {
         let mut options = self.server.clone();
         options.tls = self.tls.load()?;
         Ok(options)
-    }
-}
-
-/// `--max-record` as a broker takes it.
-pub(crate) fn max_record_bytes(bytes: u64) -> Result<u32> {
-    match u32::try_from(bytes) {
-        Ok(bytes) => Ok(bytes),
-        Err(_) => {
-            bail!("the largest record cannot be {bytes} bytes: 3MiB is the most there can be")
-        }
     }
 }
 
@@ -242,9 +234,9 @@ struct File {
     cors_origin: Vec<String>,
     tls: TlsFiles,
     auto_create: Option<bool>,
-    #[serde(deserialize_with = "count")]
+    #[serde(deserialize_with = "positive_count")]
     max_topics: Option<u64>,
-    #[serde(deserialize_with = "bytes")]
+    #[serde(deserialize_with = "positive_bytes")]
     memory: Option<u64>,
     #[serde(deserialize_with = "duration")]
     drain_timeout: Option<Duration>,
@@ -266,8 +258,8 @@ struct TopicsOfFile {
     bytes: Option<u64>,
     #[serde(deserialize_with = "age_limit")]
     age: Option<AgeLimit>,
-    #[serde(deserialize_with = "bytes")]
-    max_record: Option<u64>,
+    #[serde(deserialize_with = "record_bytes")]
+    max_record: Option<u32>,
 }
 
 /// The defaults of a server with the limits of a file.
@@ -382,8 +374,16 @@ fn count_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Err
     amount(from, parse_count_limit)
 }
 
-fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    amount(from, parse_bytes)
+fn positive_count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    amount(from, parse_positive_count)
+}
+
+fn positive_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    amount(from, parse_positive_bytes)
+}
+
+fn record_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    amount(from, parse_record_bytes)
 }
 
 fn bytes_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
@@ -477,6 +477,8 @@ mod tests {
                 "\n[limits]\nmax-frame = 1",
                 "line 3: max-frame cannot be 1: ",
             ),
+            ("memory = 0", "line 1: this must be at least 1"),
+            ("max-topics = 0", "line 1: this must be at least 1"),
             ("heartbeat = \"0s\"", "line 1: this must be longer"),
         ] {
             let error = format!("{:#}", resolve(file, "").unwrap_err());

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The largest record that any server takes: an unfinished one beyond this is an error, not a bigger buffer.
-pub(crate) const MAX_RECORD_BYTES: usize = 3 * 1024 * 1024;
+pub(crate) const MAX_RECORD_BYTES: usize = footman_broker::MAX_RECORD_BYTES as usize;
 
 /// How records lie in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]

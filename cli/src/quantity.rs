@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytesize::ByteSize;
+use footman_broker::MAX_RECORD_BYTES;
 use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, SpanRound, Unit};
 
@@ -18,15 +19,31 @@ const LARGEST: u64 = 1 << 53;
 
 /// Parses a number of records: digits, `_` between them, and `k`, `M` or `G` for thousands, millions or billions.
 pub(crate) fn parse_count(text: &str) -> Result<u64> {
-    let (number, unit) = split_number(text)?;
-    let factor = match unit {
-        "" => 1,
-        "k" | "K" => 1_000,
-        "m" | "M" => 1_000_000,
-        "g" | "G" => 1_000_000_000,
-        _ => bail!("{unit:?} is not a unit of a count: use k, M or G"),
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let power = match unit.trim_start() {
+        "" => Some(0),
+        "k" | "K" => Some(3),
+        "m" | "M" => Some(6),
+        "g" | "G" => Some(9),
+        unit if !number.is_empty() => bail!("{unit:?} is not a unit of a count: use k, M or G"),
+        _ => None,
     };
-    scale(number, factor)
+    power
+        .and_then(|power| scale(&number.replace('_', ""), power))
+        .with_context(|| {
+            format!(
+                "{text:?} is not a count: use a whole number up to 2^53, as in 1000, 1k or 1.5M"
+            )
+        })
+}
+
+/// Parses a count of at least 1.
+pub(crate) fn parse_positive_count(text: &str) -> Result<u64> {
+    positive(parse_count(text)?)
 }
 
 /// Parses a limit on records: a count of at least 1, or `unlimited`.
@@ -51,6 +68,19 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64> {
         Err(_) => bail!(
             "{text:?} is not an amount of bytes: use a number and KiB, MiB, GiB or kB, MB, GB, as in 64KiB"
         ),
+    }
+}
+
+/// Parses an amount of at least 1 byte.
+pub(crate) fn parse_positive_bytes(text: &str) -> Result<u64> {
+    positive(parse_bytes(text)?)
+}
+
+/// Parses how large a record may be.
+pub(crate) fn parse_record_bytes(text: &str) -> Result<u32> {
+    match u32::try_from(parse_bytes(text)?) {
+        Ok(bytes @ 1..=MAX_RECORD_BYTES) => Ok(bytes),
+        _ => bail!("{text:?} is no size of a record: 1 byte to 3MiB"),
     }
 }
 
@@ -172,28 +202,23 @@ pub(crate) fn format_duration(duration: Duration) -> String {
         )
 }
 
-/// Splits `1.5M` into its number and its unit; `_` may stand between digits.
-fn split_number(text: &str) -> Result<(f64, &str)> {
-    let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    match number.replace('_', "").parse::<f64>() {
-        Ok(number) => Ok((number, unit.trim_start())),
-        Err(_) => bail!("{text:?} does not start with a number"),
-    }
+/// The whole number that is `number` times ten to the `power`.
+fn scale(number: &str, power: usize) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let zeros = power.checked_sub(fraction.len())?;
+    let digits = format!("{whole}{fraction}{}", "0".repeat(zeros));
+    digits
+        .parse()
+        .ok()
+        .filter(|amount| *amount <= LARGEST && !whole.is_empty())
 }
 
-fn scale(number: f64, factor: u64) -> Result<u64> {
-    let amount = number * factor as f64;
-    if amount > LARGEST as f64 {
-        bail!("{amount} is too large: at most 2^53, or `unlimited`");
+fn positive(amount: u64) -> Result<u64> {
+    if amount == 0 {
+        bail!("this must be at least 1");
     }
-    if amount.fract() != 0.0 {
-        bail!("{amount} is not a whole number");
-    }
-    Ok(amount as u64)
+    Ok(amount)
 }
 
 fn at_least_one(amount: u64) -> Result<u64> {
@@ -211,6 +236,9 @@ mod tests {
     fn counts_and_bytes_take_units_and_refuse_nonsense() {
         assert_eq!(parse_count("1_000").unwrap(), 1_000);
         assert_eq!(parse_count("1.5M").unwrap(), 1_500_000);
+        assert_eq!(parse_count("1.001k").unwrap(), 1_001);
+        assert_eq!(parse_count("2.50 k").unwrap(), 2_500);
+        assert_eq!(parse_record_bytes("3MiB").unwrap(), 3 << 20);
         assert_eq!(parse_count_limit("unlimited").unwrap(), u64::MAX);
         assert_eq!(parse_bytes("64KiB").unwrap(), 65_536);
         assert_eq!(parse_bytes("64K").unwrap(), 65_536);
@@ -234,6 +262,14 @@ mod tests {
         for bad in ["K", "GiB", "64Q", "5E", "99999999999999999999TiB"] {
             assert!(parse_bytes(bad).is_err(), "{bad:?}");
         }
+        for bad in [".5k", "1.2345k", "1.5.5M", "k", "20_000_000G"] {
+            assert!(parse_count(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["0", "3.1MiB", "5GiB"] {
+            assert!(parse_record_bytes(bad).is_err(), "{bad:?}");
+        }
+        assert!(parse_positive_count("0").is_err());
+        assert!(parse_positive_bytes("0").is_err());
         assert!(parse_count_limit("0").is_err());
         assert!(parse_bytes_limit("0").is_err());
     }

@@ -188,7 +188,8 @@ pub(crate) fn write(f: &mut fmt::Formatter<'_>, options: &ServerOptions) -> fmt:
             Place::Bytes32(bytes) => quoted(&format_exact_bytes((*bytes).into())),
             Place::Time(time) => quoted(&format_duration(*time)),
         };
-        writeln!(f, "{} = {value:<10} # {}", limit.name, limit.about)?;
+        let setting = format!("{} = {value}", limit.name);
+        writeln!(f, "{setting:<36} # {}", limit.about)?;
     }
     Ok(())
 }
@@ -257,7 +258,7 @@ mod tests {
             (
                 "max-connections",
                 "many",
-                ["max-connections cannot be many", "number"],
+                ["max-connections cannot be many", "not a count"],
             ),
             ("max-frame", "1KiB", ["max-frame cannot be 1KiB", "16384"]),
             (

@@ -102,9 +102,13 @@ fn a_limit_holds_wherever_it_is_given() {
             .run(&["consume", "t"])
             .expect_failure(&["1 subscription"]);
     }
+    std::fs::write(file, "\n[limits]\nmax-frame = 1\n").expect("a file can be written");
     let mut serve = footman();
-    serve.args(["serve", "--max-connections", "0"]);
-    Process::follow(&mut serve)
-        .finish()
-        .expect_failure(&["max-connections cannot be 0", "at least 1"]);
+    serve.args(["serve", "--print-config", "--config", file]);
+    Process::follow(&mut serve).finish().expect_failure(&[
+        file,
+        "line 3",
+        "max-frame cannot be 1",
+        "16384",
+    ]);
 }

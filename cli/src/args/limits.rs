@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::quantity::{
-    AgeLimit, parse_age_limit, parse_bytes, parse_bytes_limit, parse_count_limit,
+    AgeLimit, parse_age_limit, parse_bytes_limit, parse_count_limit, parse_record_bytes,
 };
 
 /// The limits of a topic; each left out keeps what it is or what the server's default is.
@@ -19,6 +19,6 @@ pub(crate) struct TopicLimits {
     #[arg(long, value_name = "DURATION", value_parser = parse_age_limit)]
     pub(crate) age: Option<AgeLimit>,
     /// Largest record to take, at most 3MiB
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    pub(crate) max_record: Option<u64>,
+    #[arg(long, value_name = "BYTES", value_parser = parse_record_bytes)]
+    pub(crate) max_record: Option<u32>,
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use footman_broker_grpc::Address;
 
 use crate::args::limits::TopicLimits;
-use crate::quantity::{parse_bytes, parse_count, parse_duration};
+use crate::quantity::{parse_count, parse_duration, parse_positive_bytes, parse_positive_count};
 
 /// Where a server listens, and is looked for, unless told otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7420";
@@ -89,16 +89,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "FOOTMAN_NO_AUTO_CREATE", hide_env_values = true)]
     pub(crate) no_auto_create: bool,
     /// How many topics there may be
-    #[arg(long, env = "FOOTMAN_MAX_TOPICS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, env = "FOOTMAN_MAX_TOPICS", hide_env_values = true, value_name = "N", value_parser = parse_positive_count)]
     pub(crate) max_topics: Option<u64>,
     /// How much memory all topics together may take
-    #[arg(long, env = "FOOTMAN_MEMORY", hide_env_values = true, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, env = "FOOTMAN_MEMORY", hide_env_values = true, value_name = "BYTES", value_parser = parse_positive_bytes)]
     pub(crate) memory: Option<u64>,
     /// How many connections there may be at once
-    #[arg(long, env = "FOOTMAN_MAX_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, env = "FOOTMAN_MAX_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = parse_positive_count)]
     pub(crate) max_connections: Option<u64>,
     /// How many subscriptions there may be at once
-    #[arg(long, env = "FOOTMAN_MAX_SUBSCRIPTIONS", hide_env_values = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, env = "FOOTMAN_MAX_SUBSCRIPTIONS", hide_env_values = true, value_name = "N", value_parser = parse_positive_count)]
     pub(crate) max_subscriptions: Option<u64>,
     /// How many threads serve connections; 0: as many as there are cores
     #[arg(long, env = "FOOTMAN_WORKERS", hide_env_values = true, value_name = "N", value_parser = parse_count)]

@@ -13,7 +13,6 @@ use crate::args::ServerArgs;
 use crate::args::limits::TopicLimits;
 use crate::args::listing::{Listing, ListingArgs};
 use crate::args::topics::{IndexArgs, TopicsCommand};
-use crate::config::max_record_bytes;
 use crate::connection;
 use crate::outcome::Outcome;
 use crate::output::{Format, RecordView, format_time, push_json_line, write_json, write_text};
@@ -35,10 +34,7 @@ pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<O
             index,
             output,
         } => {
-            let topic = match client
-                .create_topic(&name, options_of(&limits, index)?)
-                .await
-            {
+            let topic = match client.create_topic(&name, options_of(&limits, index)).await {
                 Err(error) if if_not_exists && is(&error, reason::TOPIC_EXISTS) => {
                     client.topic(&name).await?
                 }
@@ -56,7 +52,7 @@ pub(crate) async fn run(server: &ServerArgs, command: TopicsCommand) -> Result<O
         } => {
             show(
                 &client
-                    .update_topic(&name, options_of(&limits, index)?)
+                    .update_topic(&name, options_of(&limits, index))
                     .await?,
                 &output,
             )?;
@@ -114,14 +110,14 @@ fn written(records: &Records, format: Format) -> Vec<u8> {
 }
 
 /// The limits that were given; the others are the server's to choose, or stay.
-fn options_of(limits: &TopicLimits, index: IndexArgs) -> Result<TopicUpdate> {
+fn options_of(limits: &TopicLimits, index: IndexArgs) -> TopicUpdate {
     let mut update = TopicUpdate::new();
     update.max_records = limits.records;
     update.max_bytes = limits.bytes;
     update.max_age = limits.age.map(|age| age.0);
-    update.max_record_bytes = limits.max_record.map(max_record_bytes).transpose()?;
+    update.max_record_bytes = limits.max_record;
     update.last_by_key = index.last_by_key;
-    Ok(update)
+    update
 }
 
 fn show(topic: &Topic, output: &ListingArgs) -> Result<()> {
