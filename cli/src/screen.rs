@@ -4,6 +4,7 @@
 pub(crate) mod columns;
 pub(crate) mod order;
 
+use std::ops::Add;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -171,9 +172,11 @@ impl Screen {
             Span::styled(state, bold),
         ]);
         let sum = |rate: fn(&SubscriptionActivity) -> f64| -> f64 {
-            activity.subscriptions.iter().map(rate).sum()
+            // Not `sum`, which is -0 of nothing.
+            activity.subscriptions.iter().map(rate).fold(0.0, Add::add)
         };
-        let incoming: f64 = activity.topics.iter().map(|topic| topic.records_rate).sum();
+        let incoming = activity.topics.iter().map(|topic| topic.records_rate);
+        let incoming = incoming.fold(0.0, Add::add);
         let mut second = format!(
             "in {}  out {}  lost {}  memory {} of {}",
             format_rate(incoming),
@@ -214,7 +217,7 @@ impl Screen {
         if topics.is_empty() {
             let text = match (&self.activity, &self.trouble) {
                 (None, _) => "asking the server …",
-                (Some(_), _) => "there are no topics yet: `footman produce logs` makes one",
+                (Some(_), _) => "no topics to show: `footman produce logs` makes one",
             };
             return frame.render_widget(Paragraph::new(text), area);
         }
@@ -447,6 +450,6 @@ mod tests {
             &look(Instant::now(), vec![], vec![]),
         ));
         let text = lines(&drawn(&screen, 100, 20)).join("\n");
-        assert!(text.contains("no topics yet"), "{text}");
+        assert!(text.contains("no topics to show"), "{text}");
     }
 }
