@@ -16,10 +16,10 @@ fn the_demo_laps_its_sleeper_balances_its_books_and_says_what_is_next() {
         .filter(|line| line.contains("delivered + lost = acknowledged"))
         .collect();
     assert_eq!(accounts.len(), 4, "{out:?}");
-    assert!(
-        accounts[3].contains("sleeper") && accounts[3].contains("lapped"),
-        "{out:?}"
-    );
+    assert!(accounts[3].contains("sleeper"), "{out:?}");
+    assert!(!accounts[3].contains(" 0×"), "it was lapped: {out:?}");
+    let widest = out.iter().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "a terminal has 80 columns: {out:?}");
     assert!(out.iter().any(|line| line.contains("stopped")), "{out:?}");
     assert!(
         out.iter().any(|line| line.contains("footman serve")),
@@ -41,4 +41,15 @@ fn the_demo_needs_no_toolchain() {
         "{:?}",
         finished.stdout
     );
+}
+
+#[test]
+fn the_demo_ends_when_nobody_reads_it_any_more() {
+    let mut shell = std::process::Command::new("sh");
+    // So long that it does not end by itself.
+    let line = r#"{ "$0" demo --seconds 100000; echo "code $?" >&2; } | head -n 1"#;
+    shell.args(["-c", line]).arg(footman().get_program());
+    let finished = Process::follow(&mut shell).finish().expect_code(0);
+    assert_eq!(finished.stdout.len(), 1, "{finished:?}");
+    assert_eq!(finished.stderr, ["code 0"]);
 }

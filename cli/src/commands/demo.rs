@@ -25,7 +25,7 @@ use crate::corpus::{self, Corpus};
 use crate::outcome::Outcome;
 use crate::quantity::format_count;
 use crate::signal::Stop;
-use crate::stdout::print;
+use crate::stdout::{print, reader_gone};
 use follower::{Follower, Tally};
 use report::{Books, Rates};
 
@@ -44,7 +44,8 @@ Next, in three terminals:
   footman serve
   footman consume logs
   tail -f any.log | footman produce logs
-Stop the consumer with Ctrl-Z while records flow, go on with `fg`, and see what it is told it lost.
+Stop the consumer with Ctrl-Z while records flow, go on with `fg`, and see what
+it is told it lost.
 ";
 
 pub(crate) async fn run(args: DemoArgs) -> Result<Outcome> {
@@ -52,6 +53,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Outcome> {
     tokio::select! {
         shown = show(Duration::from_secs(args.seconds)) => shown.map(|()| Outcome::Done),
         () = stop.asked() => Ok(Outcome::Interrupted),
+        () = reader_gone() => Ok(Outcome::Done),
     }
 }
 
@@ -89,9 +91,10 @@ async fn show(span: Duration) -> Result<()> {
 
 fn introduction(address: SocketAddr, text: &Corpus) -> String {
     format!(
-        "A server on {address}; a producer and {} subscribers, each connected to it over gRPC.\n\
-         The producer sends {} as fast as they are taken.\n\
-         The topic keeps the newest {} records. The {SLEEPER} stops reading until it has been lapped.\n\n",
+        "A server on {address}; a producer and {} subscribers, each over gRPC.\n\
+         The producer sends {}\nas fast as they are taken. \
+         The topic keeps the newest {} records;\n\
+         the {SLEEPER} stops reading until it has been lapped.\n\n",
         SUBSCRIBERS.len(),
         text.origin,
         format_count(KEPT_RECORDS),

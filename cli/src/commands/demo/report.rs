@@ -44,7 +44,7 @@ impl Rates {
             rate(acknowledged, self.acknowledged)
         );
         self.acknowledged = acknowledged;
-        let mut remarks = String::new();
+        let mut losses = String::new();
         for (i, (tally, _)) in play.subscribers.iter().enumerate() {
             let (delivered, lost) = (
                 tally.delivered.load(Ordering::Relaxed),
@@ -58,16 +58,17 @@ impl Rates {
                 rate(delivered, delivered_before)
             };
             let _ = write!(row, " {cell:>12}");
-            if lost > lost_before {
-                let _ = write!(
-                    remarks,
-                    "  {} lost {}",
-                    SUBSCRIBERS[i],
-                    format_count(lost - lost_before)
-                );
-            }
+            let loss = match lost - lost_before {
+                0 => String::new(),
+                records => format!("-{}", format_count(records)),
+            };
+            let _ = write!(losses, " {loss:>12}");
         }
-        row + &remarks + "\n"
+        row.push('\n');
+        if !losses.trim().is_empty() {
+            let _ = writeln!(row, "{:>5} {:>12}{}", "", "lost", losses.trim_end());
+        }
+        row
     }
 }
 
@@ -92,32 +93,29 @@ impl Books {
     pub(super) fn report(&self) -> String {
         let rate = format_rate(self.acknowledged as f64 / self.seconds);
         let mut report = format!(
-            "\n{} records acknowledged ({rate}); the server held {} at the end.\n\n{:>12} {:>14} {:>14}\n",
+            "\n{} records acknowledged ({rate}); the server held {} at the end.\n\n{:>9} {:>13} {:>12} {:>7}\n",
             format_count(self.acknowledged),
             format_bytes(self.memory_bytes),
             "",
             "delivered",
             "lost",
+            "lapped",
         );
         for (name, tally) in &self.accounts {
             let delivered = format_count(tally.delivered.load(Ordering::Relaxed));
             let lost = format_count(tally.lost.load(Ordering::Relaxed));
+            let lapped = format!("{}×", tally.losses.load(Ordering::Relaxed));
             let verdict = if self.holds(tally) {
                 "delivered + lost = acknowledged"
             } else {
                 "DOES NOT ADD UP"
             };
-            let _ = write!(report, "{name:>12} {delivered:>14} {lost:>14}   {verdict}");
-            match tally.losses.load(Ordering::Relaxed) {
-                0 => {}
-                1 => report.push_str("; lapped once"),
-                times => {
-                    let _ = write!(report, "; lapped {times} times");
-                }
-            }
-            report.push('\n');
+            let _ = writeln!(
+                report,
+                "{name:>9} {delivered:>13} {lost:>12} {lapped:>7}  {verdict}"
+            );
         }
-        report.push_str("\nEvery record delivered was checked: in order, byte for byte; every loss was said, exactly.\n");
+        report.push_str("\nEvery record delivered was checked: in order, byte for byte;\nevery loss was said, exactly.\n");
         report
     }
 }
