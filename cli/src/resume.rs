@@ -36,8 +36,8 @@ struct Line {
 }
 
 impl ResumeFile {
-    /// Reads the positions at `path`; a file that is not there has none.
-    pub(crate) fn load(path: &Path) -> Result<ResumeFile> {
+    /// Reads the positions at `path`; a file that is not there has none. That they can be kept there shows at once, not after hours.
+    pub(crate) fn open(path: &Path) -> Result<ResumeFile> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             read => {
@@ -61,11 +61,13 @@ impl ResumeFile {
                 },
             );
         }
-        Ok(ResumeFile {
+        let mut file = ResumeFile {
             path: path.to_owned(),
             positions,
-            changed: false,
-        })
+            changed: true,
+        };
+        file.save()?;
+        Ok(file)
     }
 
     /// Where to go on in `topic`, if it was read before.
@@ -117,7 +119,7 @@ mod tests {
     fn positions_are_as_they_were_saved() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("positions");
-        let mut file = ResumeFile::load(&path).unwrap();
+        let mut file = ResumeFile::open(&path).unwrap();
         assert_eq!(file.position("a"), None);
         file.note(
             "a",
@@ -141,7 +143,7 @@ mod tests {
             },
         );
         file.save().unwrap();
-        let file = ResumeFile::load(&path).unwrap();
+        let file = ResumeFile::open(&path).unwrap();
         assert_eq!(
             file.position("a"),
             Some(Position {
@@ -172,7 +174,7 @@ mod tests {
             "{\"topic\":\"a\",\"epoch\":1,\"next_offset\":2}\nhello\n",
         )
         .unwrap();
-        let error = format!("{:#}", ResumeFile::load(&path).unwrap_err());
+        let error = format!("{:#}", ResumeFile::open(&path).unwrap_err());
         assert!(
             error.contains("line 2") && error.contains("positions"),
             "{error}"

@@ -195,7 +195,7 @@ impl Writer {
             remaining: args.count,
             written: 0,
             lost: 0,
-            resume: args.resume.as_deref().map(ResumeFile::load).transpose()?,
+            resume: args.resume.as_deref().map(ResumeFile::open).transpose()?,
             save_at: Instant::now(),
             started: Instant::now(),
             progress: progress(args.quiet),
