@@ -39,6 +39,7 @@ JSON is a line an item:
   {\"topic\",\"lost\":{\"from\",\"to\"}}
   {\"topic\",\"reset\":{\"old_epoch\",\"new_epoch\",\"next_offset\"}}
   {\"topic\",\"end\":{\"reason\",\"epoch\",\"next_offset\"}}
+
 `to` is the first offset still there; a reset says that the topic started again;
 the reason of an end is deleted or stopped. Timestamps are microseconds since
 1970; bytes that are not UTF-8 are base64 in value_base64 or key_base64. In text
