@@ -25,24 +25,38 @@ fn explain_one(error: &(dyn Error + 'static)) -> String {
         return explain_server(error);
     }
     if let Some(error) = connect_error(error) {
-        return match error {
-            ConnectError::Unreachable { .. } => {
-                format!("{error} (start a server with `footman serve`, or name one with --server)")
-            }
-            _ => format!("{error} (name a server with --server or FOOTMAN_SERVER)"),
-        };
+        return format!("{error} ({})", advise_on_connection(error));
     }
     error.to_string()
+}
+
+fn advise_on_connection(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Unreachable { server, .. } if server.starts_with("https://") => {
+            "--ca names who signed the server's certificate; a server without TLS is HOST:PORT"
+        }
+        ConnectError::Unreachable { .. } => {
+            "start a server with `footman serve`, or name one with --server"
+        }
+        ConnectError::NotFootman { server, .. } if !server.starts_with("https://") => {
+            "name a server with --server or FOOTMAN_SERVER; one with TLS is https://HOST:PORT"
+        }
+        _ => "name a server with --server or FOOTMAN_SERVER",
+    }
 }
 
 fn explain_server(error: &ServerError) -> String {
     let topic = error.metadata.get("topic");
     match (error.reason.as_str(), topic) {
-        (reason::UNKNOWN_TOPIC, Some(topic)) => {
-            format!(
-                "topic {topic:?} does not exist: create it with `footman topics create {topic}`"
-            )
-        }
+        (reason::UNKNOWN_TOPIC, Some(topic)) => format!(
+            "topic {topic:?} does not exist: create it with `footman topics create {topic}`, or see `footman topics list`"
+        ),
+        (reason::TOPIC_EXISTS, Some(topic)) => format!(
+            "topic {topic:?} exists already: change it with `footman topics update {topic}`, or take it as it is with --if-not-exists"
+        ),
+        (reason::NOT_INDEXED, Some(topic)) => format!(
+            "topic {topic:?} keeps no index of keys: make one with `footman topics update {topic} --last-by-key`"
+        ),
         _ => error.message.clone(),
     }
 }

@@ -42,14 +42,22 @@ fn a_name_that_cannot_be_a_topic_is_refused() {
             .run(&["topics", "create", name])
             .expect_failure(&["name"]);
         server.run(&["consume", name]).expect_failure(&["name"]);
-        server
-            .run_with(&["produce", name], b"x\n")
-            .expect_failure(&["name"]);
+        for input in [&b"x\n"[..], b""] {
+            server
+                .run_with(&["produce", name], input)
+                .expect_failure(&["name"]);
+        }
     }
     server.run(&["topics", "create", "t"]).expect_code(0);
-    server
-        .run(&["topics", "create", "t"])
-        .expect_failure(&["\"t\"", "exists"]);
+    server.run(&["topics", "create", "t"]).expect_failure(&[
+        "\"t\" exists",
+        "footman topics update t",
+        "--if-not-exists",
+    ]);
+    server.run(&["topics", "last", "t", "k"]).expect_failure(&[
+        "\"t\" keeps no index",
+        "footman topics update t --last-by-key",
+    ]);
     server
         .run(&["topics", "create", "t", "--if-not-exists"])
         .expect_code(0);
@@ -93,9 +101,10 @@ fn a_record_over_the_limit_is_named_and_what_came_before_it_is_delivered() {
             .expect_code(0);
         assert_eq!(kept.stdout, ["small"]);
     }
-    server
+    let refused = server
         .run(&["topics", "create", "u", "--max-record", "4MiB"])
-        .expect_failure(&["max"]);
+        .expect_code(2);
+    assert!(refused.stderr[0].contains("1 byte to 3MiB"), "{refused:?}");
 }
 
 #[test]
@@ -134,6 +143,55 @@ fn a_server_that_is_not_there_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_server_of_another_kind_is_named_with_what_it_may_be() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = other.local_addr().expect("it has one").to_string();
+    std::thread::spawn(move || {
+        for peer in other.incoming() {
+            // A peer that has gone already has heard enough.
+            let _ = peer.and_then(|mut peer| peer.write_all(b"SSH-2.0-OpenSSH_9.2\r\n"));
+        }
+    });
+    for (address, advice) in [
+        (address.clone(), "one with TLS is https://HOST:PORT"),
+        (
+            format!("https://{address}"),
+            "a server without TLS is HOST:PORT",
+        ),
+    ] {
+        let mut command = footman();
+        command.args(["info", "--server", &address]);
+        Process::follow(&mut command)
+            .finish()
+            .expect_failure(&[&address, advice]);
+    }
+}
+
+#[test]
+fn a_paused_topic_is_said_once_however_often_it_is_tried() {
+    let server = Server::start(&[]);
+    server.run(&["topics", "create", "t"]).expect_code(0);
+    server.run(&["topics", "pause", "t"]).expect_code(0);
+    let produce = ["produce", "t", "--delivery-timeout", "2s"];
+    let finished = server.run_with(&produce, b"one\n").expect_code(1);
+    let [interrupted, connected, failed] = &finished.stderr[..] else {
+        panic!("{finished:?}")
+    };
+    assert!(interrupted.contains("\"t\" is paused"), "{finished:?}");
+    assert!(connected.contains("connected to"), "{finished:?}");
+    assert!(failed.contains("0 of 1 records"), "{finished:?}");
+}
+
+#[test]
+fn positions_that_cannot_be_kept_are_said_before_anything_is_read() {
+    let server = Server::start(&[]);
+    server.produce_numbers("t", 0..1);
+    let consumed = server.run(&["consume", "t", "--resume", "/no/such/folder/file"]);
+    assert_eq!(consumed.stdout, [""; 0]);
+    consumed.expect_failure(&["cannot keep the positions", "/no/such/folder/file"]);
+}
+
+#[test]
 fn an_address_in_use_is_named_with_what_to_do() {
     let server = Server::start(&[]);
     let address = server.address.to_string();
@@ -141,7 +199,7 @@ fn an_address_in_use_is_named_with_what_to_do() {
     command.args(["serve", "--listen", &address]);
     Process::follow(&mut command)
         .finish()
-        .expect_failure(&[&address, "--listen"]);
+        .expect_failure(&[&format!("cannot listen on {address}: "), "--listen"]);
 }
 
 #[test]

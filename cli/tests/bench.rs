@@ -123,7 +123,7 @@ fn what_cannot_be_measured_is_said() {
     let server = Server::start(&[]);
     server
         .run(&["bench", "subscribe"])
-        .expect_failure(&["topic \"bench\" does not exist"]);
+        .expect_failure(&["holds nothing", "footman bench produce"]);
     server.run(&["topics", "create", "bench"]).expect_code(0);
     server
         .run(&["bench", "subscribe"])

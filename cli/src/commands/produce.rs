@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
-use footman_broker::Record;
+use footman_broker::{Record, check_name};
 use footman_broker_grpc::{CallError, Client, ProduceError, Producer, reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
@@ -53,6 +53,7 @@ pub(crate) async fn run(server: &ServerArgs, args: ProduceArgs) -> Result<Outcom
 
 /// A producer for the topic, and the largest record that it takes.
 async fn connect(server: &ServerArgs, args: &ProduceArgs) -> Result<(Producer, usize)> {
+    check_name(&args.topic)?;
     let client = connection::connect(server).await?;
     let max_record_bytes = max_record_bytes(&client, &args.topic).await?;
     let listener = connection::listener(&server.address, args.quiet);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use footman_broker_grpc::{ServeError, Server};
 
 use crate::args::serve::ServeArgs;
@@ -21,10 +21,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Outcome> {
     raise_descriptor_limit();
     let options = settings.server()?;
     let server = match Server::bind_all(&settings.listen, options).await {
-        Err(error @ ServeError::Bind { .. }) => {
-            return Err(error)
-                .context("choose another address with --listen (port 0 takes a free one)");
-        }
+        Err(ServeError::Bind { address, source }) => bail!(
+            "cannot listen on {address}: {source} (choose another address with --listen; port 0 takes a free one)"
+        ),
         bound => bound?,
     };
     for address in server.addresses() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use footman_broker::{Item, StartAt, StopAt};
-use footman_broker_grpc::Subscriber;
+use footman_broker_grpc::{CallError, Subscriber, reason};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Found, LABEL, join_all};
@@ -18,9 +18,12 @@ pub(super) async fn measure(
     subscribers: u16,
 ) -> Result<Found> {
     let client = connection::connect(server).await?;
-    let topic = client.topic(&args.topic).await?;
+    let holds = match client.topic(&args.topic).await {
+        Err(CallError::Server(error)) if error.reason == reason::UNKNOWN_TOPIC => 0,
+        topic => topic.map(|topic| topic.end_offset - topic.start_offset)?,
+    };
     ensure!(
-        topic.end_offset > topic.start_offset,
+        holds > 0,
         "topic {:?} holds nothing: fill it with `footman bench produce --topic {}`",
         args.topic,
         args.topic
