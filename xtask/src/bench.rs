@@ -24,7 +24,7 @@ mod servers;
 mod table;
 
 use crate::command::{self, cargo, target};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bench_run::BenchRun;
 use report::Report;
 use std::{
@@ -43,7 +43,7 @@ Examples:
   cargo xtask bench ring --quick --only ring/1to1
   cargo xtask bench all --json target/bench/all.json
   cargo xtask bench all --compare target/bench/all.json
-  cargo xtask bench --from target/bench/all.json --svg docs/plots")]
+  cargo xtask bench --from target/bench/all.json --only servers/fanout/ --svg docs/plots")]
 pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum, default_value_t = Area::All)]
@@ -67,7 +67,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FOLDER")]
     svg: Option<PathBuf>,
     /// Measure nothing: report on the figures of an older run's JSON
-    #[arg(long, value_name = "OLD", conflicts_with_all = ["quick", "only", "json"])]
+    #[arg(long, value_name = "OLD", conflicts_with_all = ["quick", "json"])]
     from: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     let read = |file: &Option<PathBuf>| file.as_deref().map(Report::read_json).transpose();
     let (old, kept) = (read(&flags.compare)?, read(&flags.from)?);
     let report = match kept {
-        Some(report) => report,
+        Some(report) => report.only(flags.only.as_deref()),
         None => {
             if !flags.area.is_built() {
                 return run_with(flags.area.feature());
@@ -118,6 +118,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             measure(flags)?
         }
     };
+    ensure!(!report.is_empty(), "there is no such group");
     println!("{}", table::summary(&report));
     if let Some(old) = &old {
         println!("{}", compare::table(old, &report));
@@ -166,7 +167,6 @@ fn measure(flags: &Flags) -> Result<Report> {
     }
     bench.show();
     let report = bench.into_report();
-    anyhow::ensure!(!report.is_empty(), "there is no such group");
     println!("\nmeasured in {:.0?}", started.elapsed());
     Ok(report)
 }

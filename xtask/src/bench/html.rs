@@ -70,8 +70,8 @@ fn leads(page: &mut String, groups: &[Group<'_>]) {
     let _ = write!(
         page,
         "<h2>Beside the best peer</h2>\n<p>{}. Bars are logarithmic; grey ones are within the spread.</p>\n\
-         <table class=\"leads\">\n\
-         <tr><th>group<th class=\"n\">ours<th class=\"n\">best<th>peer<th>unit<th class=\"n\">ours is\
+         <div class=\"wide\"><table class=\"leads\">\n\
+         <tr><th>group<th class=\"n\">ours<th class=\"n\">best<th>peer<th class=\"aside\">unit<th class=\"n\">ours is\
          <th class=\"lead\"><span>worse</span><span>better</span>\n",
         score(groups),
     );
@@ -86,7 +86,7 @@ fn leads(page: &mut String, groups: &[Group<'_>]) {
         let part = (lead.times.log10().abs() / 3.0).min(1.0) * 50.0;
         let _ = writeln!(
             page,
-            "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td>{}<td class=\"n {class}\">{}\
+            "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td class=\"aside\">{}<td class=\"n {class}\">{}\
              <td class=\"lead\"><i class=\"{class}\" style=\"{side}:50%;width:{part:.1}%\"></i>",
             escape(group.name),
             number(lead.ours.median),
@@ -96,12 +96,12 @@ fn leads(page: &mut String, groups: &[Group<'_>]) {
             times_text(lead.times),
         );
     }
-    *page += "</table>\n";
+    *page += "</table></div>\n";
 }
 
 /// Every figure.
 fn figures(page: &mut String, groups: &[Group<'_>], old: Option<&Report>) {
-    *page += "<h2>Every figure</h2>\n<table>\n<tr><th>group, contender<th>median<th>least<th>most<th>runs<th>";
+    *page += "<h2>Every figure</h2>\n<div class=\"wide\"><table>\n<tr><th>group, contender<th>median<th>least<th>most<th>runs<th>";
     *page += if old.is_some() {
         "<th>before<th>\n"
     } else {
@@ -143,7 +143,7 @@ fn figures(page: &mut String, groups: &[Group<'_>], old: Option<&Report>) {
             page.push('\n');
         }
     }
-    *page += "</table>\n";
+    *page += "</table></div>\n";
 }
 
 fn escape(text: &str) -> String {

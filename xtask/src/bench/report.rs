@@ -168,6 +168,13 @@ impl Report {
             .with_context(|| format!("{} is no report of a bench", file.display()))
     }
 
+    /// What is left of it when only groups whose name contains `part` are wanted.
+    pub(crate) fn only(mut self, part: Option<&str>) -> Self {
+        let part = part.unwrap_or_default();
+        self.figures.retain(|figure| figure.group.contains(part));
+        self
+    }
+
     pub(crate) fn write_json(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(file, text).with_context(|| format!("writing {}", file.display()))
@@ -310,6 +317,23 @@ pub(super) mod tests {
             Some("none"),
             "nothing lost is less than something"
         );
+    }
+
+    #[test]
+    fn a_report_can_be_of_some_groups_only() {
+        assert_eq!(
+            example().only(None).groups().len(),
+            example().groups().len()
+        );
+        let report = example().only(Some("servers/fanout"));
+        let groups = report.groups();
+        assert_eq!(groups.len(), 3);
+        assert!(
+            groups
+                .iter()
+                .all(|group| group.name.starts_with("servers/fanout/"))
+        );
+        assert!(example().only(Some("no such")).is_empty());
     }
 
     #[test]

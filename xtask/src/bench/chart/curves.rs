@@ -45,7 +45,8 @@ pub(super) fn draw(family: &Family<'_, '_>, axis: Axis) -> Result<String> {
         area.draw(&Text::new(family.name.clone(), (8, 14), heading))?;
         let along = match axis {
             Axis::Percentiles => "by percentile",
-            Axis::Subscribers => "by the number at …",
+            Axis::Subscribers if family.name.contains("ring/") => "by readers",
+            Axis::Subscribers => "by subscribers",
         };
         let unit = format!(
             "{} {along}, {} is better",
