@@ -3,7 +3,7 @@
 use crate::{
     codegen,
     command::{self, cargo, command, exists, target},
-    instructions, interop, loom, sanitize, shuttle,
+    instructions, interop, loom, sanitize, server, shuttle,
 };
 use anyhow::{Context as _, Result};
 use std::{path::PathBuf, time::Instant};
@@ -71,7 +71,8 @@ const STEPS: [Step; 14] = [
     ("interop", || interop::run(&interop::Flags::default())),
     ("demo", || {
         // Not in release, as one would: that build alone takes two minutes of the half hour that CI has.
-        command::run(cargo().args(["run", "--locked", "--package", "footman", "--", "demo"]))
+        server::build()?;
+        command::run(server::footman("debug").arg("demo"))
     }),
 ];
 
@@ -123,6 +124,8 @@ fn install_deny() -> Result<PathBuf> {
     let program = tools.join("bin").join("cargo-deny");
     if !program.exists() {
         let mut install = cargo();
+        // Half of the time is debug information, which nobody reads.
+        install.env("CARGO_PROFILE_DEV_DEBUG", "false");
         install.args([
             "install",
             "--locked",

@@ -17,7 +17,7 @@ mod python;
 mod scenario;
 mod workshop;
 
-use crate::command::{self, cargo};
+use crate::server;
 use anyhow::{Context as _, Result};
 use std::time::Instant;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             .find(|client| client.0 == name)
             .with_context(|| format!("no client is called {name}"))?;
     }
-    command::run(cargo().args(["build", "--locked", "--package", "footman"]))?;
+    server::build()?;
     for (name, client) in CLIENTS {
         if flags.clients.is_empty() || flags.clients.iter().any(|wanted| wanted == name) {
             let began = Instant::now();

@@ -1,6 +1,6 @@
 //! A `footman serve` of its own for one task: on a free loopback port, ended with the task.
 
-use crate::command::{command, target};
+use crate::command::{self, cargo, command, target};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     io::{BufRead as _, BufReader},
@@ -18,6 +18,11 @@ pub(crate) struct Server {
 /// The `footman` that cargo built in this profile's folder (`debug`, `release`).
 pub(crate) fn footman(profile: &str) -> Command {
     command(target().join(profile).join("footman"))
+}
+
+/// Builds the debug `footman` with the features that its dependencies have for the tests: what those built serves again.
+pub(crate) fn build() -> Result<()> {
+    command::run(cargo().args(["build", "--locked", "--workspace", "--bin", "footman"]))
 }
 
 impl Server {
