@@ -21,12 +21,10 @@ const VALUE: usize = 128;
 type Loop = fn(u64) -> Result<()>;
 
 const LOOPS: [(&str, Loop); 17] = [
-    ("ring/append/b1", |records| ring(records, 1, false)),
-    ("ring/append/b256", |records| ring(records, BATCH, false)),
-    ("ring/append+read/b1", |records| ring(records, 1, true)),
-    ("ring/append+read/b256", |records| {
-        ring(records, BATCH, true)
-    }),
+    ("ring/append/b1", ring::<1, false>),
+    ("ring/append/b256", ring::<BATCH, false>),
+    ("ring/append+read/b1", ring::<1, true>),
+    ("ring/append+read/b256", ring::<BATCH, true>),
     ("shared-ring/append/b1", |records| shared_ring(records, 1)),
     ("shared-ring/append/b256", |records| {
         shared_ring(records, BATCH)
@@ -73,17 +71,18 @@ fn main() -> Result<()> {
     run(records)
 }
 
-fn ring(records: u64, batch: u64, read: bool) -> Result<()> {
+/// A function for each loop: in one for all, what one call is compiled to moves the counts of the others.
+fn ring<const BATCH: u64, const READ: bool>(records: u64) -> Result<()> {
     let (mut producer, ring) = Ring::<u64>::new(4_096)?;
     let mut reader = ring.reader(0);
-    for first in (0..records).step_by(batch as usize) {
-        if batch == 1 {
+    for first in (0..records).step_by(BATCH as usize) {
+        if BATCH == 1 {
             producer.append(black_box(first));
         } else {
-            producer.append_batch(black_box(first)..first + batch);
+            producer.append_batch(black_box(first)..first + BATCH);
         }
-        if read {
-            black_box(reader.read_batch(batch as usize)?);
+        if READ {
+            black_box(reader.read_batch(BATCH as usize)?);
         }
     }
     Ok(())
