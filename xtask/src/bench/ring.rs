@@ -26,7 +26,7 @@ use payload::Payload;
 use peer::Peer;
 use peers::{
     AsyncBroadcast, Crossbeam, DisruptorMany, DisruptorOne, GoStyle, Ours, OursShared, Photon,
-    PhotonMany, Rtrb, TokioBroadcast,
+    PhotonMany, Rtrb, RunStamps, TokioBroadcast,
 };
 use slow_readers::Crowd;
 use std::{sync::Arc, time::Duration};
@@ -46,7 +46,7 @@ pub(crate) fn measure(bench: &mut BenchRun) -> Result<()> {
     }
     cost::<Arc<[u64; 8]>>(bench, "arc", any_alone::<Arc<[u64; 8]>>)?;
     for shape in ["1to1", "1to4", "1to16", "2to1", "4to4"] {
-        flows::<u64>(bench, shape, "u64", plain::<u64>)?;
+        flows::<u64>(bench, shape, "u64", numbers)?;
         flows::<[u64; 8]>(bench, shape, "64B", plain::<[u64; 8]>)?;
         if !bench.quick() {
             flows::<[u64; 32]>(bench, shape, "256B", plain::<[u64; 32]>)?;
@@ -111,6 +111,15 @@ fn plain<V: Payload + photon_ring::Pod>(shape: Shape) -> Vec<Contender<'static>>
     contenders
 }
 
+/// All contenders, and what a claim without a lock could reach.
+fn numbers(shape: Shape) -> Vec<Contender<'static>> {
+    let mut contenders = plain::<u64>(shape);
+    if shape.producers > 1 {
+        contenders.push(flow::<u64, RunStamps>("limit:run stamps", shape));
+    }
+    contenders
+}
+
 fn flows<V: Payload>(
     bench: &mut BenchRun,
     shape: &str,
@@ -148,6 +157,7 @@ fn many_producers(bench: &mut BenchRun) -> Result<()> {
             flow::<u64, DisruptorMany>("disruptor", shape(8)),
             flow::<u64, PhotonMany>("photon-ring", shape(8)),
             flow::<u64, TokioBroadcast>("tokio::broadcast", shape(8)),
+            flow::<u64, RunStamps>("limit:run stamps", shape(8)),
         ];
         bench.group(&format!("ring/8producers/u64/b{batch}"), RATE, contenders)?;
     }

@@ -6,6 +6,7 @@ mod go_style;
 mod ours;
 mod photon;
 mod queues;
+mod run_stamps;
 
 pub(crate) use channels::{AsyncBroadcast, TokioBroadcast};
 pub(crate) use disruptor::{DisruptorMany, DisruptorOne};
@@ -13,3 +14,4 @@ pub(crate) use go_style::GoStyle;
 pub(crate) use ours::{Ours, OursShared};
 pub(crate) use photon::{Photon, PhotonMany};
 pub(crate) use queues::{Crossbeam, Rtrb};
+pub(crate) use run_stamps::RunStamps;
