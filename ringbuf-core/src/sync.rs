@@ -51,10 +51,10 @@ mod real {
         }
     }
 
-    /// One turn of a short wait for another thread: spins, then lets others run where there is a `std` to ask.
+    /// One turn of a short wait for another thread: spins, then lets others run.
+    #[cfg(feature = "std")]
     pub(crate) fn pause(turns: &mut u32) {
         *turns = turns.saturating_add(1);
-        #[cfg(feature = "std")]
         if *turns > 64 {
             std::thread::yield_now();
             return;
