@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::clock::Clock;
 use crate::consumer::Consumer;
 use crate::epoch::Epoch;
 use crate::error::{
@@ -44,6 +45,7 @@ pub struct Broker {
 /// What a broker and its consumers share.
 pub(crate) struct Shared {
     options: BrokerOptions,
+    clock: Clock,
     budget: Arc<Budget>,
     pub(crate) registry: Registry,
 }
@@ -76,7 +78,7 @@ impl Shared {
             if !self.budget.allows(1) {
                 return Err(self.budget.exceeded().into());
             }
-            let (clock, budget) = (self.options.clock.clone(), Arc::clone(&self.budget));
+            let (clock, budget) = (self.clock.clone(), Arc::clone(&self.budget));
             Ok(Topic::new(name.into(), birth, options, clock, budget)?)
         })
     }
@@ -96,9 +98,14 @@ impl Broker {
     pub fn new(options: BrokerOptions) -> Result<Self, InvalidOptions> {
         options.validate()?;
         let budget = Arc::new(Budget::new(options.max_memory_bytes));
+        let clock = options
+            .clock
+            .clone()
+            .map_or_else(Clock::system, Clock::Manual);
         Ok(Self {
             shared: Arc::new(Shared {
                 options,
+                clock,
                 budget,
                 registry: Registry::new(),
             }),

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::wall_clock::WallClock;
+
 /// Nanoseconds on the monotonic clock since the broker was made.
 pub(crate) type Nanos = u64;
 
 /// Where a broker takes its times from.
 #[derive(Debug, Clone)]
 pub(crate) enum Clock {
-    System { start: Instant },
+    System { start: Instant, wall: WallClock },
     Manual(ManualClock),
 }
 
@@ -21,20 +23,22 @@ impl Clock {
     pub(crate) fn system() -> Self {
         Self::System {
             start: Instant::now(),
+            wall: WallClock::new(),
         }
     }
 
     pub(crate) fn monotonic(&self) -> Nanos {
         match self {
-            Self::System { start } => nanos(start.elapsed()),
+            Self::System { start, .. } => nanos(start.elapsed()),
             Self::Manual(clock) => clock.0.monotonic.load(Ordering::Acquire),
         }
     }
 
     /// Microseconds since the Unix epoch, negative before it.
+    #[inline]
     pub(crate) fn wall_us(&self) -> i64 {
         match self {
-            Self::System { .. } => unix_us(SystemTime::now()),
+            Self::System { wall, .. } => wall.now_us(),
             Self::Manual(clock) => clock.0.wall_us.load(Ordering::Acquire),
         }
     }
@@ -54,13 +58,6 @@ impl Clock {
 /// A duration in nanoseconds, at most `u64::MAX` (584 years).
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn unix_us(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |us| -us),
-    }
 }
 
 /// A clock that only moves when a test says so.
@@ -130,12 +127,6 @@ impl Default for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_wall_clock_before_the_unix_epoch_is_negative() {
-        assert_eq!(unix_us(UNIX_EPOCH - Duration::from_secs(3)), -3_000_000);
-        assert_eq!(unix_us(UNIX_EPOCH + Duration::from_micros(7)), 7);
-    }
 
     #[test]
     fn the_system_clock_moves() {

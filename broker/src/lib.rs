@@ -35,6 +35,7 @@ pub mod testing;
 mod time_index;
 mod topic;
 mod wait;
+mod wall_clock;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod tests;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, ManualClock};
+use crate::clock::ManualClock;
 use crate::error::InvalidOptions;
 
 /// The largest `max_record_bytes` (3 MiB): a gRPC response with one record stays below every client's
@@ -41,7 +41,8 @@ pub struct BrokerOptions {
     pub max_memory_bytes: u64,
     /// The options of topics that are created by their first use.
     pub topic_defaults: TopicOptions,
-    pub(crate) clock: Clock,
+    /// The system's, if it is none.
+    pub(crate) clock: Option<ManualClock>,
 }
 
 impl Default for BrokerOptions {
@@ -51,7 +52,7 @@ impl Default for BrokerOptions {
             max_topics: 10_000,
             max_memory_bytes: 1 << 30,
             topic_defaults: TopicOptions::default(),
-            clock: Clock::system(),
+            clock: None,
         }
     }
 }
@@ -80,7 +81,7 @@ impl BrokerOptions {
     /// The same options on a clock that a test moves by hand.
     #[must_use]
     pub fn with_manual_clock(mut self, clock: &ManualClock) -> Self {
-        self.clock = Clock::Manual(clock.clone());
+        self.clock = Some(clock.clone());
         self
     }
 
