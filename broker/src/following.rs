@@ -10,7 +10,7 @@ use crate::registry::Registry;
 use crate::start::StartAt;
 use crate::sync;
 use crate::topic::Topic;
-use crate::wait::Arming;
+use crate::wait::Seat;
 
 /// Patterns, and up to where the broker's topics have been looked at.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ pub(crate) struct Following {
     patterns: Vec<Arc<str>>,
     /// Topics created when the registry was last looked at.
     births: u64,
-    arming: Arming,
+    /// Among those that are woken by every creation; taken at the first wait.
+    seat: Option<Seat>,
     /// Topics that were not taken up because the consumer follows as many as it may.
     pub(crate) passed_over: u64,
 }
@@ -82,11 +83,14 @@ impl Following {
     /// Has `follower`'s consumer woken when a topic is created.
     pub(crate) fn arm(&mut self, registry: &Registry, follower: &sync::Arc<Follower>) {
         if !self.is_empty() {
-            registry.all_births().waits.arm(&mut self.arming, follower);
+            let waits = &registry.all_births().waits;
+            waits.arm(self.seat.get_or_insert_with(|| waits.join(follower)));
         }
     }
 
     pub(crate) fn leave(&mut self, registry: &Registry) {
-        registry.all_births().waits.disarm(&mut self.arming);
+        if let Some(seat) = self.seat.take() {
+            registry.all_births().waits.leave(&seat);
+        }
     }
 }

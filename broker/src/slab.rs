@@ -41,6 +41,10 @@ impl<T> Slab<T> {
         thing
     }
 
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        self.places.get(number as usize)?.as_ref()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -54,17 +58,6 @@ impl<T> Slab<T> {
         (0..)
             .zip(&self.places)
             .filter_map(|(number, place)| Some((number, place.as_ref()?)))
-    }
-
-    /// Takes all out; the memory stays.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.free.clear();
-        self.places.drain(..).flatten()
-    }
-
-    /// Places that memory is held for.
-    pub(crate) fn capacity(&self) -> usize {
-        self.places.capacity()
     }
 }
 
@@ -85,7 +78,8 @@ mod tests {
         assert_eq!(slab.remove(a), Some('c'));
         assert_eq!(slab.numbered().collect::<Vec<_>>(), [(b, &'b')]);
         assert_eq!(slab.insert('c'), a);
-        assert_eq!(slab.drain().collect::<String>(), "cb");
-        assert_eq!((slab.len(), slab.insert('d')), (0, 0));
+        assert_eq!((slab.len(), slab.get(b)), (2, Some(&'b')));
+        assert_eq!(slab.remove(b), Some('b'));
+        assert_eq!((slab.get(9), slab.get(b)), (None, None));
     }
 }

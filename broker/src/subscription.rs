@@ -18,11 +18,11 @@ use crate::error::SeekError;
 use crate::follower::Follower;
 use crate::item::{End, EndReason, Item, Lost, Reset};
 use crate::records::Records;
-use crate::registry::Registry;
+use crate::registry::{Births, Registry};
 use crate::start::{Position, StartAt, StopAt, Subscribed};
 use crate::sync;
 use crate::topic::Topic;
-use crate::wait::Arming;
+use crate::wait::Seat;
 
 /// A stop that is never reached.
 const NEVER: u64 = u64::MAX;
@@ -32,29 +32,33 @@ pub(crate) struct Subscription {
     topic: Arc<Topic>,
     reader: ByteReader,
     follower: sync::Arc<Follower>,
-    /// Its number among the topic's followers.
-    number: u32,
+    /// Among the topic's followers.
+    seat: Seat,
     pub(crate) paused: bool,
     /// A pattern took it up.
     pub(crate) by_pattern: bool,
-    /// In the topic's wait set while following, in that of its name's births when ended.
-    arming: Arming,
     stop: u64,
     state: State,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum State {
     Following,
     /// The next item says that the life before was `old`.
     Resetting {
         old: Epoch,
     },
-    /// The topic was deleted. `births` is what was counted when the name was last looked up.
-    Ended {
-        births: u64,
-    },
+    Ended(Box<Ended>),
     Stopped,
+}
+
+/// The topic was deleted; another of its name may be created.
+#[derive(Debug)]
+struct Ended {
+    /// What was counted when the name was last looked up.
+    births: u64,
+    /// Among those that are woken by a creation; taken at the first wait.
+    seat: Option<Seat>,
 }
 
 impl Subscription {
@@ -71,18 +75,16 @@ impl Subscription {
             StopAt::End | StopAt::Offset(_) => topic.ring.tail(),
         };
         follower.meter.restart(position);
-        let number = topic.followers.join(&follower);
+        let seat = topic.followers.join(&follower);
         let reader = topic.ring.reader(position);
         let state = old.map_or(State::Following, |old| State::Resetting { old });
-        let arming = Arming::default();
         Ok(Self {
             topic,
             reader,
             follower,
-            number,
+            seat,
             paused: false,
             by_pattern: false,
-            arming,
             stop,
             state,
         })
@@ -116,7 +118,7 @@ impl Subscription {
 
     /// About how many encoded bytes are there to be read.
     pub(crate) fn available_bytes(&self) -> u64 {
-        if self.paused || self.state == State::Stopped {
+        if self.paused || self.is_finished() {
             return 0;
         }
         let ring = &self.topic.ring;
@@ -128,11 +130,11 @@ impl Subscription {
 
     /// Its topic was deleted, and no other of that name has been seen.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended { .. })
+        matches!(self.state, State::Ended(_))
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.state == State::Stopped
+        matches!(self.state, State::Stopped)
     }
 
     /// Moves on to another place of the topic.
@@ -166,7 +168,7 @@ impl Subscription {
                 self.state = State::Following;
                 Some(self.reset(old))
             }
-            State::Ended { births } => self.look_for_successor(registry, births),
+            State::Ended(_) => self.look_for_successor(registry),
         }
     }
 
@@ -180,7 +182,7 @@ impl Subscription {
         let left = self.stop.saturating_sub(position);
         if left == 0 {
             self.state = State::Stopped;
-            self.topic.waits.disarm(&mut self.arming);
+            self.seat.disarm();
             return Some(self.end(EndReason::Stopped));
         }
         let max_records = usize::try_from(left).unwrap_or(usize::MAX).min(max_records);
@@ -214,34 +216,38 @@ impl Subscription {
 
     #[cold]
     fn deleted(&mut self, registry: &Registry) -> Item {
-        self.topic.waits.disarm(&mut self.arming);
+        self.seat.disarm();
         self.state = if self.stop == NEVER {
             // The successor may be there already: the first look must not be skipped.
             let births = registry.births_of(self.name()).count();
-            State::Ended {
+            State::Ended(Box::new(Ended {
                 births: births.wrapping_sub(1),
-            }
+                seat: None,
+            }))
         } else {
             State::Stopped
         };
         self.end(EndReason::Deleted)
     }
 
-    fn look_for_successor(&mut self, registry: &Registry, births: u64) -> Option<Item> {
-        let announced = registry.births_of(self.name());
+    fn look_for_successor(&mut self, registry: &Registry) -> Option<Item> {
+        let State::Ended(ended) = &mut self.state else {
+            return None;
+        };
+        let announced = registry.births_of(&self.topic.name);
         let count = announced.count();
-        if count == births {
+        if count == ended.births {
             return None;
         }
-        self.state = State::Ended { births: count };
+        ended.births = count;
         let successor = registry
-            .find(self.name())
+            .find(&self.topic.name)
             .filter(|t| t.epoch != self.topic.epoch)?;
-        announced.waits.disarm(&mut self.arming);
-        self.topic.followers.leave(self.number);
+        ended.leave(announced);
+        self.topic.followers.leave(&self.seat);
         let old = std::mem::replace(&mut self.topic, successor).epoch;
         self.follower.meter.restart(0);
-        self.number = self.topic.followers.join(&self.follower);
+        self.seat = self.topic.followers.join(&self.follower);
         self.reader = self.topic.ring.reader(0);
         self.state = State::Following;
         Some(self.reset(old))
@@ -269,29 +275,42 @@ impl Subscription {
 
     /// Has the consumer woken by whatever could give an item.
     pub(crate) fn arm(&mut self, registry: &Registry) {
-        match self.state {
+        match &mut self.state {
             _ if self.paused => {}
-            State::Following => self.topic.waits.arm(&mut self.arming, &self.follower),
-            State::Ended { .. } => {
-                registry
-                    .births_of(&self.topic.name)
-                    .waits
-                    .arm(&mut self.arming, &self.follower);
+            State::Following => self.topic.followers.waits.arm(&self.seat),
+            State::Ended(ended) => {
+                let waits = &registry.births_of(&self.topic.name).waits;
+                let seat = ended.seat.get_or_insert_with(|| waits.join(&self.follower));
+                waits.arm(seat);
             }
             State::Resetting { .. } | State::Stopped => {}
         }
     }
 
+    /// Whether it was [armed](Self::arm) and no longer is: whoever has its bit takes the consumer's waker.
+    pub(crate) fn was_woken(&self) -> bool {
+        match &self.state {
+            _ if self.paused => false,
+            State::Following => !self.seat.is_armed(),
+            State::Ended(ended) => ended.seat.as_ref().is_some_and(|seat| !seat.is_armed()),
+            State::Resetting { .. } | State::Stopped => false,
+        }
+    }
+
     /// Takes it out of all lists; to be called once, before it is dropped.
     pub(crate) fn leave(&mut self, registry: &Registry) {
-        match self.state {
-            State::Ended { .. } => registry
-                .births_of(self.name())
-                .waits
-                .disarm(&mut self.arming),
-            _ => self.topic.waits.disarm(&mut self.arming),
+        if let State::Ended(ended) = &mut self.state {
+            ended.leave(registry.births_of(&self.topic.name));
         }
-        self.topic.followers.leave(self.number);
+        self.topic.followers.leave(&self.seat);
+    }
+}
+
+impl Ended {
+    fn leave(&mut self, announced: &Births) {
+        if let Some(seat) = self.seat.take() {
+            announced.waits.leave(&seat);
+        }
     }
 }
 

@@ -27,7 +27,6 @@ use crate::producer::Produced;
 use crate::records::Records;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time_index::TimeIndex;
-use crate::wait::WaitSet;
 
 use followers::Followers;
 
@@ -40,7 +39,6 @@ pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: Epoch,
     pub(crate) ring: ByteRing,
-    pub(crate) waits: WaitSet,
     /// How many topics the broker had created before.
     pub(crate) birth: u64,
     created: SystemTime,
@@ -95,7 +93,6 @@ impl Topic {
             name,
             epoch: Epoch::random(),
             ring,
-            waits: WaitSet::new(),
             birth,
             created: clock.wall(),
             clock,
@@ -115,7 +112,7 @@ impl Topic {
                 paused: false,
                 deleted: false,
             })),
-            followers: Followers::default(),
+            followers: Followers::new(),
         })
     }
 
@@ -201,7 +198,7 @@ impl Topic {
             self.settle(appender);
         }
         drop(guard);
-        self.waits.notify();
+        self.followers.waits.notify();
         Ok(produced(base_offset, false))
     }
 
@@ -410,7 +407,7 @@ impl Topic {
         appender.index = TimeIndex::new(None);
         self.settle(&mut appender);
         drop(appender);
-        self.waits.notify();
+        self.followers.waits.notify();
     }
 
     /// The first record kept whose timestamp is `timestamp_us` or later; the end, if there is none.

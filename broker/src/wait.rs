@@ -1,44 +1,51 @@
 //! Waiting for a topic: who is to be woken when something was published.
 //!
-//! A consumer has one [`Signal`] (its task's waker). Before it sleeps it *arms* its follower, which leads to the
-//! signal, in the [`WaitSet`] of each topic that it follows; who publishes drains the set and wakes all that were in
-//! it. Nobody polls a timer, and a producer that finds nobody armed pays one fence and one load.
+//! A consumer has one [`Signal`] (its task's waker). In the [`WaitSet`] of each topic that it follows it has a [`Seat`], a
+//! bit of a row. Before it sleeps it *arms* its seats; who publishes takes the armed bits and wakes whose they were.
+//! Nobody polls a timer, a consumer takes no lock that others take too, and a producer that finds nobody armed pays one
+//! fence and one load.
 //!
 //! ```text
-//!   consumer                                producer
-//!   register(waker)                         publish           (the ring's tail)
-//!   arm: slots += follower, armed = 1   A1    fence SeqCst      P1
-//!   fence SeqCst                      A2    armed == 0 ? done P2
-//!   look again; nothing? sleep        A3    drain: slots -> list, generation += 1, armed = 0
-//!                                           wake each of the list
+//!   consumer                                 producer
+//!   register(waker)                          publish            (the ring's tail)
+//!   arm: bit |= seat                  A1     fence SeqCst       P1
+//!        fence SeqCst                 A2     any ? : done       P2
+//!        any ? : any = true           A3     any = false        D1
+//!   fence SeqCst                      A4     fence SeqCst       D2
+//!   look again; nothing? sleep        A5     take each row's bits, wake whose they are   D3
 //! ```
 //!
 //! # No wake-up is lost
 //!
-//! A consumer that goes to sleep did not see the publication at `A3`. The fences `A2` and `P1` are
-//! totally ordered. If `P1` came first, `A3` would have seen what was published before it. So `A2` came
-//! first, and `P2` reads `armed` as `A1` stored it or later: 1, and the producer drains and wakes; or 0,
-//! because another producer drained between (removal by the consumer itself is no concern: it is
-//! awake). That drain took the signal out of the slots under their lock and wakes it after. The wake
-//! finds the waker that was registered before `A1`: the consumer runs again, arms again and looks again.
+//! Fences are totally ordered, and what stands before one is seen by what stands behind a later one.
 //!
-//! A consumer that is still armed from an earlier wait does not arm twice: it knows by the set's
-//! `generation`, without the lock. It may read an old generation and believe that it is armed although
-//! a drain has just taken it out. Then that drain's wake has not happened before its `register` (a wake
-//! and a register take the signal's lock in turn, and the drain's new generation came before the wake),
-//! so the wake is still to come and finds the waker. It is the wake-up that the consumer relies on.
+//! **A bit that is set has `any` set, or a drain that will take it.** Let a drain clear `any` at `D1`, and a consumer set its
+//! bit at `A1`. Is `A2` before `D2`, then `D3` sees the bit. Else `A3` sees `D1`, or what came after it, and sets `any`
+//! unless it is set again.
+//!
+//! **Who sleeps is woken by the next publication.** A consumer that goes to sleep did not see it at `A5`, so `P1` did not come
+//! before `A4`. Then `P2` reads `any` as `A3` left it or later. Is it set, the producer drains, and its `D3` finds the bit, unless
+//! another drain has it already; is it cleared, then by a drain that will take the bit, or has taken it. Whoever takes the bit
+//! wakes the waker that was registered before `A1`: the consumer runs again, arms again and looks again.
+//!
+//! A consumer whose seat is still armed from an earlier wait does nothing to arm it. It may see an old row and
+//! believe that it is armed although a drain has just taken its bit. Then that drain has not yet taken its waker when it
+//! `register`s (the two take the signal's lock in turn, and the bit was taken before the waker): the wake is still
+//! to come and finds the waker. It is the wake-up that the consumer relies on.
 //!
 //! # Bounds
 //!
-//! A subscription is in a set at most once, so a set has at most as many slots as there were
-//! subscriptions armed at one time. Leaving is one swap of a slot: no scan. Waiting, giving up and
-//! waiting again on an idle topic changes nothing.
+//! A subscription has one seat from its beginning to its end; a seat that was left is given again. A drain looks at a word
+//! for each 64 seats, and only when somebody is armed.
 
 use std::task::Waker;
 
 use crate::follower::Follower;
 use crate::slab::Slab;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence, lock};
+
+/// Bits of a row.
+const SEATS_IN_A_ROW: u32 = 64;
 
 /// Where a consumer is woken, and what it calls itself.
 #[derive(Debug, Default)]
@@ -64,15 +71,12 @@ impl Signal {
 
     /// Lets go of the waker: nobody waits.
     pub(crate) fn clear(&self) {
-        let waker = lock(&self.inner).waker.take();
-        drop(waker); // user code, outside the lock
+        drop(self.take()); // user code, outside the lock
     }
 
-    pub(crate) fn wake(&self) {
-        let waker = lock(&self.inner).waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// The waker of who waits; it is for the caller to wake it.
+    fn take(&self) -> Option<Waker> {
+        lock(&self.inner).waker.take()
     }
 
     pub(crate) fn label(&self) -> Option<std::sync::Arc<str>> {
@@ -87,80 +91,86 @@ impl Signal {
 /// The consumers that one topic wakes at its next publication.
 #[derive(Debug)]
 pub(crate) struct WaitSet {
-    /// How many are armed. Written under the lock.
-    armed: AtomicUsize,
-    /// Counts drains, from 1. Written under the lock.
-    generation: AtomicU64,
-    slots: Mutex<Slots>,
+    /// Whether somebody may be armed.
+    any: AtomicBool,
+    seats: Mutex<Seats>,
 }
 
+/// Who has which seat. A row goes with every 64 seats.
 #[derive(Debug, Default)]
-struct Slots {
+struct Seats {
     followers: Slab<Arc<Follower>>,
-    /// Emptied by an earlier drain, to be used again.
-    spare: Slab<Arc<Follower>>,
+    rows: Vec<Arc<AtomicU64>>,
 }
 
-/// Where a subscription is armed, if it is: only with the set that it was armed in.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Arming {
-    /// The set's generation then, in halves so that it aligns as they do; 0: never armed.
-    generation: [u32; 2],
-    slot: u32,
+/// A follower's place in a set: where it says that it is to be woken.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    row: Arc<AtomicU64>,
+    number: u32,
 }
 
-impl Arming {
+impl Seat {
     #[inline]
-    fn generation(&self) -> u64 {
-        let [high, low] = self.generation.map(u64::from);
-        high << 32 | low
+    fn bit(&self) -> u64 {
+        1 << (self.number % SEATS_IN_A_ROW)
     }
 
-    fn new(generation: u64, slot: u32) -> Self {
-        let generation = [(generation >> 32) as u32, generation as u32];
-        Self { generation, slot }
+    /// Whether the next publication wakes it. It was armed, and is not: somebody woke it since, or is about to.
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.row.load(Ordering::Relaxed) & self.bit() != 0 // see the module's header, "believe"
+    }
+
+    /// It need not be woken.
+    pub(crate) fn disarm(&self) {
+        self.row.fetch_and(!self.bit(), Ordering::Relaxed); // a wake more or less is no matter
     }
 }
 
 impl WaitSet {
     pub(crate) fn new() -> Self {
         Self {
-            armed: AtomicUsize::new(0),
-            generation: AtomicU64::new(1),
-            slots: Mutex::new(Slots::default()),
+            any: AtomicBool::new(false),
+            seats: Mutex::new(Seats::default()),
         }
     }
 
-    /// Has `follower`'s consumer woken by the next [`notify`](Self::notify). The caller then fences
+    /// Gives `follower` a seat, to be given back by [`leave`](Self::leave).
+    pub(crate) fn join(&self, follower: &Arc<Follower>) -> Seat {
+        let mut seats = lock(&self.seats);
+        let number = seats.followers.insert(Arc::clone(follower));
+        let row = (number / SEATS_IN_A_ROW) as usize;
+        if row == seats.rows.len() {
+            seats.rows.push(Arc::new(AtomicU64::new(0)));
+        }
+        let row = Arc::clone(&seats.rows[row]);
+        Seat { row, number }
+    }
+
+    /// Frees a seat, and gives back whose it was.
+    pub(crate) fn leave(&self, seat: &Seat) -> Option<Arc<Follower>> {
+        let mut seats = lock(&self.seats);
+        if cfg!(loom_twin = "leave_row") {
+            seat.row.store(0, Ordering::Relaxed);
+        }
+        seat.disarm(); // under the lock: whoever has the seat next is not woken for it
+        seats.followers.remove(seat.number)
+    }
+
+    /// Has the consumer in that seat woken by the next [`notify`](Self::notify). The caller then fences
     /// ([`fence_before_sleep`]), once for all its sets, and looks again before it sleeps.
-    pub(crate) fn arm(&self, arming: &mut Arming, follower: &Arc<Follower>) {
-        // Acquire: see the module's header, "believe".
-        if arming.generation() == self.generation.load(Ordering::Acquire) {
+    #[inline]
+    pub(crate) fn arm(&self, seat: &Seat) {
+        if seat.is_armed() {
             return;
         }
-        let mut slots = lock(&self.slots);
-        let slot = slots.followers.insert(Arc::clone(follower));
-        // Relaxed: generation changes under the lock alone; `armed` is ordered by the fences.
-        *arming = Arming::new(self.generation.load(Ordering::Relaxed), slot);
-        self.armed
-            .store(self.armed.load(Ordering::Relaxed) + 1, Ordering::Relaxed); // A1
-    }
-
-    /// Takes the signal out, if it is still in.
-    pub(crate) fn disarm(&self, arming: &mut Arming) {
-        let arming = std::mem::take(arming);
-        if arming.generation() == 0 {
-            return;
+        seat.row.fetch_or(seat.bit(), Ordering::Release); // A1
+        if !cfg!(loom_twin = "arm_without_fence") {
+            fence(Ordering::SeqCst); // A2
         }
-        let mut slots = lock(&self.slots);
-        if arming.generation() != self.generation.load(Ordering::Relaxed)
-            && !cfg!(loom_twin = "disarm_unchecked")
-        {
-            return; // drained since
-        }
-        if slots.followers.remove(arming.slot).is_some() {
-            self.armed
-                .store(self.armed.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        if !self.any.load(Ordering::Relaxed) {
+            self.any.store(true, Ordering::Relaxed); // A3
         }
     }
 
@@ -170,7 +180,7 @@ impl WaitSet {
         if !cfg!(loom_twin = "notify_without_fence") {
             fence(Ordering::SeqCst); // P1
         }
-        if self.armed.load(Ordering::Relaxed) != 0 {
+        if self.any.load(Ordering::Relaxed) {
             // P2
             self.drain();
         }
@@ -178,36 +188,57 @@ impl WaitSet {
 
     #[cold]
     fn drain(&self) {
-        let mut slots = lock(&self.slots);
-        let spare = std::mem::take(&mut slots.spare);
-        let mut followers = std::mem::replace(&mut slots.followers, spare);
-        let drained = self.generation.load(Ordering::Relaxed);
-        let next = if cfg!(loom_twin = "drain_unnoticed") {
-            drained
-        } else {
-            drained + 1
-        };
-        self.generation.store(next, Ordering::Release); // with `arm`'s Acquire
-        self.armed.store(0, Ordering::Relaxed);
-        drop(slots);
-        for follower in followers.drain() {
-            follower.signal().wake();
+        if !cfg!(loom_twin = "cleared_last") {
+            self.any.store(false, Ordering::Relaxed); // D1
         }
-        let mut slots = lock(&self.slots);
-        if followers.capacity() > slots.spare.capacity() {
-            slots.spare = followers;
+        if !cfg!(loom_twin = "drain_without_fence") {
+            fence(Ordering::SeqCst); // D2
+        }
+        let mut woken = [const { None }; SEATS_IN_A_ROW as usize];
+        let mut next = 0;
+        loop {
+            let seats = lock(&self.seats);
+            let mut rows = seats.rows.iter().enumerate().skip(next);
+            let armed = rows.find_map(|(row, bits)| {
+                let armed = bits.load(Ordering::Relaxed) != 0;
+                armed.then(|| (row, bits.swap(0, Ordering::Acquire))) // D3
+            });
+            let Some((row, mut bits)) = armed else {
+                if cfg!(loom_twin = "cleared_last") {
+                    self.any.store(false, Ordering::Relaxed);
+                }
+                return;
+            };
+            next = row + 1;
+            let mut wakers = woken.iter_mut();
+            while bits != 0 {
+                let number = row as u32 * SEATS_IN_A_ROW + bits.trailing_zeros();
+                bits &= bits - 1;
+                if let Some(follower) = seats.followers.get(number)
+                    && let Some(place) = wakers.next()
+                {
+                    *place = follower.signal().take();
+                }
+            }
+            drop(seats);
+            // User code, outside the lock.
+            woken
+                .iter_mut()
+                .filter_map(Option::take)
+                .for_each(Waker::wake);
         }
     }
 
     /// How many are armed now.
     pub(crate) fn armed(&self) -> usize {
-        self.armed.load(Ordering::Relaxed) // a count for display
+        let rows = &lock(&self.seats).rows;
+        let armed = |row: &Arc<AtomicU64>| row.load(Ordering::Relaxed).count_ones() as usize;
+        rows.iter().map(armed).sum()
     }
 
-    #[cfg(all(test, not(any(loom, shuttle))))]
-    fn slots(&self) -> usize {
-        let slots = lock(&self.slots);
-        slots.followers.capacity() + slots.spare.capacity()
+    /// Looks at all who have a seat, each with its number.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Slab<Arc<Follower>>) -> R) -> R {
+        look(&lock(&self.seats).followers)
     }
 }
 
@@ -215,7 +246,7 @@ impl WaitSet {
 #[inline]
 pub(crate) fn fence_before_sleep() {
     if !cfg!(loom_twin = "sleep_without_fence") {
-        fence(Ordering::SeqCst); // A2
+        fence(Ordering::SeqCst); // A4
     }
 }
 
@@ -241,21 +272,21 @@ mod tests {
         (counter, follower)
     }
 
+    fn woken(counter: &Counter) -> usize {
+        counter.0.load(Ordering::SeqCst)
+    }
+
     #[test]
     fn everyone_armed_is_woken_once() {
         let set = WaitSet::new();
         let waiters: Vec<_> = (0..100).map(|_| counted()).collect();
-        for (_, follower) in &waiters {
-            set.arm(&mut Arming::default(), follower);
-        }
-        assert_eq!(set.armed(), 100);
+        let seats: Vec<_> = waiters.iter().map(|(_, f)| set.join(f)).collect();
+        seats.iter().skip(1).for_each(|seat| set.arm(seat));
+        assert_eq!(set.armed(), 99);
         set.notify();
         set.notify();
-        assert!(
-            waiters
-                .iter()
-                .all(|(counter, _)| counter.0.load(Ordering::SeqCst) == 1)
-        );
+        let times: Vec<_> = waiters.iter().map(|(counter, _)| woken(counter)).collect();
+        assert_eq!((times[0], &times[1..]), (0, &[1; 99][..]));
         assert_eq!(set.armed(), 0);
     }
 
@@ -263,35 +294,37 @@ mod tests {
     fn who_left_is_not_woken() {
         let set = WaitSet::new();
         let (stays, leaves) = (counted(), counted());
-        let (mut a, mut b) = (Arming::default(), Arming::default());
-        set.arm(&mut a, &stays.1);
-        set.arm(&mut b, &leaves.1);
-        set.disarm(&mut b);
-        set.disarm(&mut b);
+        let (a, b) = (set.join(&stays.1), set.join(&leaves.1));
+        set.arm(&a);
+        set.arm(&b);
+        assert!(
+            set.leave(&b)
+                .is_some_and(|left| Arc::ptr_eq(&left, &leaves.1))
+        );
         assert_eq!(set.armed(), 1);
-        set.notify();
-        assert_eq!(stays.0.0.load(Ordering::SeqCst), 1);
-        assert_eq!(leaves.0.0.load(Ordering::SeqCst), 0);
-        // `a` was drained: leaving now must not take out who has its place today.
         let newcomer = counted();
-        set.arm(&mut Arming::default(), &newcomer.1);
-        set.disarm(&mut a);
+        let c = set.join(&newcomer.1);
+        assert_eq!(c.number, b.number, "a seat is given again");
         set.notify();
-        assert_eq!(newcomer.0.0.load(Ordering::SeqCst), 1);
+        let times = [&stays, &leaves, &newcomer].map(|(counter, _)| woken(counter));
+        assert_eq!(times, [1, 0, 0]);
+        set.arm(&c);
+        set.notify();
+        assert_eq!(woken(&newcomer.0), 1);
     }
 
     #[test]
     fn an_idle_set_does_not_grow_by_waiting_and_giving_up() {
         let set = WaitSet::new();
         let (_, follower) = counted();
-        for _ in 0..100_000 {
-            let mut arming = Arming::default();
-            set.arm(&mut arming, &follower);
-            set.arm(&mut arming, &follower);
-            set.disarm(&mut arming);
+        for _ in 0..10_000 {
+            let seat = set.join(&follower);
+            set.arm(&seat);
+            set.arm(&seat);
+            set.leave(&seat);
         }
         assert_eq!(set.armed(), 0);
-        assert!(set.slots() < 32, "{}", set.slots());
-        assert_eq!(Arc::strong_count(&follower), 1);
+        let rows = lock(&set.seats).rows.len();
+        assert_eq!((rows, Arc::strong_count(&follower)), (1, 1));
     }
 }

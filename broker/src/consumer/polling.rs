@@ -13,6 +13,7 @@ use futures_core::Stream;
 use super::Consumer;
 use crate::error::PollTimeout;
 use crate::item::Item;
+use crate::subscription::Subscription;
 use crate::sync::thread;
 use crate::wait::fence_before_sleep;
 
@@ -99,14 +100,27 @@ impl Consumer {
     ///
     /// Without subscriptions, or when all are paused or [finished](Self::is_finished), it never completes.
     pub async fn next(&mut self) -> Item {
-        let waiting = Waiting(self);
-        std::future::poll_fn(|cx| waiting.0.poll_next_item(cx)).await
+        let mut waiting = Waiting {
+            consumer: self,
+            registered: false,
+        };
+        std::future::poll_fn(|cx| {
+            let polled = waiting.consumer.poll_next_item(cx);
+            waiting.registered |= polled.is_pending();
+            polled
+        })
+        .await
     }
 
     /// The next item, or `cx`'s task is woken when there is one.
     pub fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         let found = self.try_poll().or_else(|| self.look_or_arm(cx.waker()));
         found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether something that it armed has woken it since.
+    fn was_woken(&self) -> bool {
+        self.subscriptions.iter().any(Subscription::was_woken)
     }
 
     /// Has `waker` woken when there may be an item, unless there is one now.
@@ -136,11 +150,17 @@ impl Consumer {
 }
 
 /// A wait under way: lets go of the task's waker when it is dropped.
-struct Waiting<'c>(&'c mut Consumer);
+struct Waiting<'c> {
+    consumer: &'c mut Consumer,
+    registered: bool,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.first.signal().clear();
+        // Who was woken has no waker any more, or soon: that is the usual end, and needs no lock.
+        if self.registered && !self.consumer.was_woken() {
+            self.consumer.first.signal().clear();
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Topic {
             lost_records: given.lost,
             paused: appender.paused,
             subscriptions,
-            waiters: self.waits.armed(),
+            waiters: self.followers.waits.armed(),
             options: appender.options,
             created: self.created,
         }
