@@ -5,6 +5,7 @@ mod calls;
 mod connection;
 mod convert;
 mod fetch;
+mod greetings;
 mod limits;
 mod listen;
 mod load;
@@ -37,6 +38,7 @@ pub use limits::Limits;
 pub use listen::{Address, InvalidAddress};
 
 use calls::Calls;
+use greetings::{Greeting, Greetings};
 use listen::{Accepted, Listeners};
 use router::Router;
 use state::{Place, State};
@@ -219,6 +221,7 @@ impl Server {
         let state = Arc::new(State {
             broker: Broker::new(options.broker)?,
             calls: Calls::new(),
+            greetings: Greetings::default(),
             unfinished,
             limits: options.limits,
             origins: Origins::new(options.cors_origins)?,
@@ -289,10 +292,15 @@ impl Server {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listeners.accept() => match accepted {
-                    Ok(socket) => match Place::connection(&self.state) {
-                        Some(place) => self.take((socket, place), &router, &draining, (&workers, &mut connections)),
-                        None => refusals.one(self.state.limits.max_connections),
-                    },
+                    Ok(socket) => {
+                        let place = Place::connection(&self.state).or_else(|| {
+                            refusals.one(self.state.limits.max_connections);
+                            self.state.greetings.give_away()
+                        });
+                        if let Some(place) = place {
+                            self.take((socket, place), &router, &draining, (&workers, &mut connections));
+                        }
+                    }
                     Err(error) => {
                         // Out of descriptors, say: the peers that are there go on, the next may find room.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -337,14 +345,13 @@ impl Server {
         draining: &watch::Receiver<bool>,
         (workers, connections): (&Workers, &mut JoinSet<()>),
     ) {
-        let state = Arc::clone(&self.state);
         let connection = connection::serve(
             socket,
             self.tls.clone(),
-            state,
+            Arc::clone(&self.state),
             router.clone(),
             draining.clone(),
-            place,
+            Greeting::begin(&self.state, place),
         );
         workers.deal(connections, connection);
     }

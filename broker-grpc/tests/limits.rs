@@ -15,6 +15,30 @@ use tokio::time::timeout;
 use tonic::Code;
 
 #[tokio::test]
+async fn who_says_nothing_keeps_nobody_out() {
+    let mut options = ServerOptions::default();
+    options.limits.max_connections = 3;
+    options.limits.handshake_timeout = PATIENCE * 2;
+    let server = Running::start(options).await;
+    let mut served = hello(server.addr).await;
+    next_frame(&mut served).await;
+    let silent = TcpStream::connect(server.addr).await.unwrap();
+    let mut slow = TcpStream::connect(server.addr).await.unwrap();
+    slow.write_all(&PREFACE[..7]).await.unwrap();
+
+    // All places are taken: those who come take the places of those who do not speak, the first first.
+    let mut next = hello(server.addr).await;
+    next_frame(&mut next).await;
+    assert_eq!(last_words(silent).await, b"");
+    let mut last = hello(server.addr).await;
+    next_frame(&mut last).await;
+    assert_eq!(last_words(slow).await, b"");
+    let refused = TcpStream::connect(server.addr).await.unwrap();
+    assert_eq!(last_words(refused).await, b"", "now all have spoken");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_limits_are_what_the_settings_frame_says() {
     let mut options = ServerOptions::default();
     let limits: &mut Limits = &mut options.limits;
@@ -99,13 +123,29 @@ async fn the_limits_of_http_1_are_what_was_set() {
 }
 
 #[tokio::test]
+async fn a_head_that_comes_a_byte_at_a_time_is_read_whole() {
+    let server = Running::start(ServerOptions::default()).await;
+    let mut socket = TcpStream::connect(server.addr).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    for byte in b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n" {
+        socket.write_all(&[*byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let words = String::from_utf8(last_words(socket).await).unwrap();
+    assert!(words.starts_with("HTTP/1.1 415"), "{words:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn connections_over_the_limit_are_closed() {
     let mut options = ServerOptions::default();
     options.limits.max_connections = 2;
     let server = Running::start(options).await;
-    let first = hello(server.addr).await;
+    let mut first = hello(server.addr).await;
     let mut second = hello(server.addr).await;
-    next_frame(&mut second).await;
+    for socket in [&mut first, &mut second] {
+        next_frame(socket).await;
+    }
     let third = TcpStream::connect(server.addr).await.unwrap();
     assert_eq!(last_words(third).await, b"");
     drop(first);

@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use crate::cork::{CorkedConnection, Uncork, cork};
 use crate::server::calls::{CallExecutor, CallTask};
+use crate::server::greetings::Greeting;
 use crate::server::limits::Limits;
 use crate::server::listen::Accepted;
 use crate::server::router::Router;
-use crate::server::state::{Place, State};
+use crate::server::state::State;
 use crate::socket::Socket;
 use crate::tls::ServerTls;
 
@@ -46,26 +47,22 @@ pub(crate) async fn serve(
     state: Arc<State>,
     router: Router,
     drain: watch::Receiver<bool>,
-    _place: Place,
+    mut greeting: Greeting,
 ) {
-    let socket = match socket.into_socket() {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::warn!(%error, "cannot take a connection over");
+    let hello = tokio::select! {
+        hello = timeout(state.limits.handshake_timeout, greet(socket, tls, &state.limits)) => hello,
+        _ = &mut greeting.given_away => {
+            tracing::debug!("connection closed: no HTTP yet, and no place left");
             return;
         }
     };
-    if let Err(error) = tune(&socket, &state.limits) {
-        tracing::debug!(%error, "cannot set a socket's options");
-    }
-    let greeting = async {
-        let mut socket = encrypt(socket, tls).await?;
-        let hello = read_hello(&mut socket).await?;
-        Ok::<_, io::Error>((socket, hello))
+    let Some(_place) = greeting.end() else {
+        return;
     };
-    match timeout(state.limits.handshake_timeout, greeting).await {
+    match hello {
+        // In memory of its own: peers that say nothing may be many, and are to cost little.
         Ok(Ok((socket, Hello::Http2(hello)))) => {
-            serve_http2(socket, hello, &state, router, drain).await;
+            Box::pin(serve_http2(socket, hello, &state, router, drain)).await;
         }
         Ok(Ok((socket, Hello::Other(hello)))) => {
             // One call at a time, so the connection stands for it: the watchdog that ends the one closes the other.
@@ -77,6 +74,21 @@ pub(crate) async fn serve(
         Ok(Err(error)) => tracing::debug!(%error, "connection closed: no HTTP"),
         Err(_) => tracing::debug!("connection closed: no HTTP in time"),
     }
+}
+
+/// Takes a connection over, and reads what its peer says first.
+async fn greet(
+    socket: Accepted,
+    tls: Option<ServerTls>,
+    limits: &Limits,
+) -> io::Result<(Socket, Hello)> {
+    let socket = socket.into_socket()?;
+    if let Err(error) = tune(&socket, limits) {
+        tracing::debug!(%error, "cannot set a socket's options");
+    }
+    let mut socket = encrypt(socket, tls).await?;
+    let hello = read_hello(&mut socket, limits.http1_head_bytes()).await?;
+    Ok((socket, hello))
 }
 
 async fn serve_http2(
@@ -164,7 +176,7 @@ fn tune_tcp(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
 async fn encrypt(socket: Socket, tls: Option<ServerTls>) -> io::Result<Socket> {
     match (socket, tls) {
         (Socket::Tcp(socket), Some(tls)) => {
-            let socket = tls.acceptor().accept(socket).await?;
+            let socket = Box::pin(tls.acceptor().accept(socket)).await?;
             Ok(Socket::Tls(Box::new(socket.into())))
         }
         (socket, _) => Ok(socket),
@@ -176,19 +188,17 @@ async fn begin(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|is_draining| *is_draining).await;
 }
 
-/// Reads until it is clear what the peer speaks; of HTTP/2 the preface and the first SETTINGS frame.
-async fn read_hello(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> {
-    let mut hello = vec![0; PREFACE.len()];
-    let mut there = 0;
-    while there < PREFACE.len() {
-        let room = hello.get_mut(there..).unwrap_or_default();
-        let count = socket.read(room).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        there += count;
-        if hello.get(..there) != PREFACE.get(..there) {
-            hello.truncate(there);
+/// Reads until it is clear what the peer speaks: of HTTP/2 the preface and the first SETTINGS frame, of what may become HTTP/1.1 the
+/// whole head of the first request. Until then a peer costs no more than it has sent.
+async fn read_hello(
+    socket: &mut (impl AsyncRead + Unpin),
+    max_head_bytes: usize,
+) -> io::Result<Hello> {
+    let mut hello = Vec::with_capacity(PREFACE.len());
+    while hello.len() < PREFACE.len() {
+        read_some(socket, &mut hello, PREFACE.len()).await?;
+        if !PREFACE.starts_with(&hello) {
+            read_head(socket, &mut hello, max_head_bytes).await?;
             return Ok(Hello::Other(hello));
         }
     }
@@ -207,4 +217,36 @@ async fn read_hello(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> 
     hello.extend_from_slice(&head);
     hello.append(&mut settings);
     Ok(Hello::Http2(hello))
+}
+
+/// Reads on until there is an empty line, unless there is none to come: no method begins so, or there is too much before it.
+async fn read_head(
+    socket: &mut (impl AsyncRead + Unpin),
+    head: &mut Vec<u8>,
+    max_bytes: usize,
+) -> io::Result<()> {
+    let mut seen = 0;
+    while head.first().is_some_and(u8::is_ascii_alphabetic) && head.len() < max_bytes {
+        let rest = head.get(seen..).unwrap_or_default();
+        if rest.windows(4).any(|end| end == b"\r\n\r\n") {
+            break;
+        }
+        seen = head.len().saturating_sub(3);
+        read_some(socket, head, max_bytes).await?;
+    }
+    Ok(())
+}
+
+/// Reads what there is, up to so many bytes in all.
+async fn read_some(
+    socket: &mut (impl AsyncRead + Unpin),
+    to: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<()> {
+    let room = most.saturating_sub(to.len());
+    let mut socket = socket.take(u64::try_from(room).unwrap_or(u64::MAX));
+    match socket.read_buf(to).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }

@@ -20,7 +20,8 @@ use crate::server::ServeError;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at once; more are closed as they are accepted, before anything is read. Default 4 096.
+    /// Connections at once. One more takes the place of the one that has been silent the longest since it was accepted; if all have said
+    /// what they speak, it is closed before anything is read. Default 4 096.
     pub max_connections: usize,
     /// Calls at once over all connections, streams included; more are refused with `TOO_MANY_CALLS`. Default 65 536.
     pub max_calls: usize,
@@ -156,6 +157,13 @@ impl Limits {
             .saturating_add(self.keepalive_timeout)
     }
 
+    /// The longest head of an HTTP/1.1 request.
+    pub(crate) fn http1_head_bytes(&self) -> usize {
+        usize::try_from(self.max_header_list_bytes)
+            .unwrap_or(usize::MAX)
+            .max(MIN_HTTP1_BUFFER)
+    }
+
     /// Sets every one of hyper's switches: what is left out there may mean "no limit".
     pub(crate) fn apply<E: Clone>(&self, builder: &mut http2::Builder<E>) {
         builder
@@ -183,11 +191,7 @@ impl Limits {
             .half_close(false)
             .header_read_timeout(self.handshake_timeout)
             .max_headers(self.max_http1_headers)
-            .max_header_size(
-                usize::try_from(self.max_header_list_bytes)
-                    .unwrap_or(usize::MAX)
-                    .max(MIN_HTTP1_BUFFER),
-            )
+            .max_header_size(self.http1_head_bytes())
             .max_buf_size(self.send_buffer_bytes.max(MIN_HTTP1_BUFFER));
     }
 }

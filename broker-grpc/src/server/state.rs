@@ -8,6 +8,7 @@ use footman_broker::Broker;
 
 use crate::room::Room;
 use crate::server::calls::Calls;
+use crate::server::greetings::Greetings;
 use crate::server::limits::Limits;
 use crate::server::status::Failure;
 use crate::server::web::Origins;
@@ -17,6 +18,7 @@ use crate::server::web::Origins;
 pub(crate) struct State {
     pub(crate) broker: Broker,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) greetings: Greetings,
     pub(crate) limits: Limits,
     /// Of the requests that came in part.
     pub(crate) unfinished: Arc<Room>,
