@@ -20,8 +20,11 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Small messages are gathered until they have so many bytes.
 const GATHER_BYTES: usize = 16 * 1024;
 
-/// Runs from twice this length on are shared; shorter ones are copied, since each slice is a frame of its own.
-const SHARE_BYTES: usize = 8 * 1024;
+/// Runs from this length on are shared; shorter ones are copied, since each slice is a frame of its own.
+const SHARED_BYTES: usize = 16 * 1024;
+
+/// How much of a shared run goes with the head: tiny frames cost the peer, and what is copied is held for a peer that does not read.
+const COMPANY_BYTES: usize = 1024;
 
 /// Where a body's messages come from.
 pub(crate) trait Source: Send + Unpin + 'static {
@@ -64,11 +67,10 @@ impl<S: Source> MessageBody<S> {
     /// Takes one message in.
     fn put(&mut self, frame: Frame) {
         let (length, run) = (frame.len(), frame.run_len());
-        // The start of a shared run keeps the head company: tiny frames cost the peer.
-        let copied = if run < 2 * SHARE_BYTES {
+        let copied = if run < SHARED_BYTES {
             run
         } else {
-            SHARE_BYTES
+            COMPANY_BYTES
         };
         self.gathered.reserve(5 + length - run + copied);
         self.gathered.put_u8(0);
