@@ -27,6 +27,9 @@ const BATCH_BYTES: u32 = 256 * 1024;
 /// The longest that records may wait for company.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
+/// How often, at least, it is looked at whether there is enough company.
+const LOOKS: u32 = 16;
+
 /// What is this much or more is worth a send of its own also on a busy thread.
 const SMALL_BYTES: u64 = 16 * 1024;
 
@@ -322,12 +325,14 @@ impl Pace {
             self.is_flowing = true;
             return None;
         }
-        // Appends do not wake a consumer that has records to take: look again when there is enough at the pace so far.
+        // Appends do not wake a consumer that has records to take: look again when there is enough at the pace so far, and before
+        // that now and then, because much may come at once.
         let waited = self.max_wait.saturating_sub(until - now).max(load::LINGER);
         let missing = (self.min_bytes - available).div_ceil(available);
-        let more =
+        let enough =
             u32::try_from(missing).map_or(self.max_wait, |times| waited.saturating_mul(times));
-        Some(until.min(now + more))
+        let soon = (self.max_wait / LOOKS).max(load::LINGER);
+        Some(until.min(now + enough.min(soon)))
     }
 }
 
@@ -344,4 +349,39 @@ fn heartbeat(consumer: &Consumer) -> Frame {
         positions: positions(consumer),
         server_time_us: convert::micros(SystemTime::now()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use footman_broker::{BrokerOptions, Record, StartAt};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn much_that_comes_at_once_does_not_wait_at_the_pace_of_little() {
+        let broker = Broker::new(BrokerOptions::default()).unwrap();
+        let mut consumer = broker.consumer();
+        consumer.subscribe("t", StartAt::Earliest).unwrap();
+        let producer = broker.producer("t").unwrap();
+        let max_wait = Duration::from_secs(10);
+        let mut pace = Pace {
+            min_bytes: 100_000,
+            max_wait,
+            heartbeat: Duration::MAX,
+            hold_until: None,
+            is_flowing: false,
+            last_records: None,
+            last_sent: Instant::now(),
+        };
+        assert_eq!(pace.hold(&consumer), None, "there is nothing to hold");
+
+        producer.produce(&Record::new("little")).unwrap();
+        for _ in 0..2 {
+            let look = pace.hold(&consumer).expect("it is too little");
+            assert!(look - Instant::now() <= max_wait / LOOKS);
+            tokio::time::sleep_until(look).await;
+        }
+        producer.produce(&Record::new(vec![1; 100_000])).unwrap();
+        assert_eq!(pace.hold(&consumer), None, "there is enough");
+    }
 }
