@@ -37,3 +37,33 @@ pub(crate) fn random() -> u64 {
     // Each `RandomState` has keys of its own.
     RandomState::new().hash_one(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_begin_again_after_a_success() {
+        let mut backoff = Backoff::default();
+        for round in 0..2 {
+            let mut full = FIRST;
+            for attempt in 0..40 {
+                assert_eq!(backoff.attempts(), attempt, "round {round}");
+                let wait = backoff.next();
+                assert!(
+                    wait >= full / 2 && wait < full,
+                    "attempt {attempt}: {wait:?}"
+                );
+                full = (full * 2).min(CAP);
+            }
+            assert_eq!(full, CAP);
+            backoff.reset();
+        }
+    }
+
+    #[test]
+    fn those_who_fail_together_do_not_come_back_together() {
+        let waits: Vec<_> = (0..100).map(|_| Backoff::default().next()).collect();
+        assert!(waits.iter().any(|wait| *wait != waits[0]));
+    }
+}
