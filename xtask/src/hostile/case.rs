@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// By how much a server's memory may grow under attack.
+/// By how many MiB a server's memory may grow under attack.
 const MEMORY_BAR: f64 = 32.0;
 /// The longest that an attack, or a look before it, lasts when CI runs it.
 const QUICK: Duration = Duration::from_secs(3);
@@ -146,6 +146,7 @@ pub(super) struct Watched {
     pub(super) healthy: Healthy,
     without: Fared,
     base: f64,
+    memory_bar: f64,
 }
 
 impl Watched {
@@ -162,7 +163,13 @@ impl Watched {
             healthy,
             without,
             base,
+            memory_bar: MEMORY_BAR,
         })
+    }
+
+    /// Allows the server to grow by so many MiB.
+    pub(super) fn allowing(self, memory_bar: f64) -> Self {
+        Self { memory_bar, ..self }
     }
 
     /// Looks at both under attack, for so long; then ends both, well.
@@ -179,6 +186,7 @@ impl Watched {
             healthy,
             without,
             base,
+            memory_bar,
         } = self;
         let mut peak = base;
         let with = healthy.watch(length, || {
@@ -189,11 +197,12 @@ impl Watched {
         let found = Found {
             base,
             grown: peak - base,
+            memory_bar,
             without,
             with,
             lost: account.lost,
         };
-        if found.grown > MEMORY_BAR {
+        if found.grown > memory_bar {
             bail!("the server holds too much:\n{found}");
         }
         Ok((found, server))
@@ -205,6 +214,7 @@ impl Watched {
 pub(super) struct Found {
     base: f64,
     grown: f64,
+    memory_bar: f64,
     without: Fared,
     with: Fared,
     lost: u64,
@@ -215,13 +225,14 @@ impl fmt::Display for Found {
         let Self {
             base,
             grown,
+            memory_bar,
             without,
             with,
             lost,
         } = self;
         writeln!(
             f,
-            "  server up, {base:.1} MiB before, {grown:+.1} MiB at most (bar {MEMORY_BAR:+.0})"
+            "  server up, {base:.1} MiB before, {grown:+.1} MiB at most (bar {memory_bar:+.0})"
         )?;
         let kept = with.rate / without.rate;
         let short = if kept < RATE_BAR { ", SHORT" } else { "" };

@@ -39,7 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn run(run: &Run) -> Result<String> {
     let subscribers: usize = 1_000;
-    let watched = Watched::start(run)?;
+    let watched = Watched::start(run)?.allowing(EACH_BAR * subscribers as f64 / 1_024.0);
     let address = watched.server.address().to_owned();
     let before = resident_mib(&watched.server)?;
     let began = Instant::now();
