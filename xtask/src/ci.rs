@@ -124,7 +124,7 @@ fn install_deny() -> Result<PathBuf> {
     let program = tools.join("bin").join("cargo-deny");
     if !program.exists() {
         let mut install = cargo();
-        // Half of the time is debug information, which nobody reads.
+        // Nobody reads its debug information.
         install.env("CARGO_PROFILE_DEV_DEBUG", "false");
         install.args([
             "install",
