@@ -15,6 +15,11 @@ use crate::shared_producer::SharedProducer;
 use crate::slot_block::SlotBlock;
 use crate::writer::{Taken, Writer};
 
+/// So many bytes beyond the slots that it is about to fill, a producer asks for the line that it will write there soon: two
+/// lines. Readers have had that line since the last life of the segment.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+const AHEAD: usize = 128;
+
 /// The only append side of a [`Ring`], until it is [shared](Self::share). Dropping it closes the ring.
 pub struct Producer<T: Send + Sync> {
     ring: Ring<T>,
@@ -136,9 +141,20 @@ impl<T: Send + Sync> Producer<T> {
     #[inline]
     fn fill(&mut self, next: &mut u64, values: &mut impl Iterator<Item = T>) {
         if *next < self.limit {
+            let index = (*next - self.base) as usize;
             // SAFETY: a segment with room is open, so its block is there and stays: the producer alone replaces
-            // it (P-I1). C-I2: the only producer, and the slots are beyond what it has published.
-            unsafe { (*self.block).fill((*next - self.base) as usize, values, next) };
+            // it (P-I1). C-I2: the only producer, and the slots are beyond what it has published. What is prefetched is
+            // neither read nor written, whatever it is.
+            unsafe {
+                let block = &*self.block;
+                #[cfg(all(target_arch = "x86_64", not(miri)))]
+                core::arch::asm!(
+                    "prefetchw [{ahead}]",
+                    ahead = in(reg) block.address(index).wrapping_add(AHEAD),
+                    options(readonly, nostack, preserves_flags)
+                );
+                block.fill(index, values, next);
+            }
         }
     }
 

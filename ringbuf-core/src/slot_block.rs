@@ -29,6 +29,13 @@ impl<T> SlotBlock<T> {
         self.slots.as_ptr().cast::<T>().cast_mut()
     }
 
+    /// Where the slot of this index is, or would be.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[inline]
+    pub(crate) fn address(&self, index: usize) -> *const u8 {
+        self.first().wrapping_add(index).cast()
+    }
+
     /// Moves values into the slots from `index` on, while there are both, and counts them onto `next`, also if the
     /// iterator panics.
     ///
