@@ -137,11 +137,13 @@ impl Stuck {
                 return Ok(place);
             }
             incoming.take(&room[..count]);
+            // What it was told last comes with the end.
+            let mut is_over = false;
             while let Some(frame) = incoming.next() {
                 match frame.kind {
                     DATA => body.extend_from_slice(&frame.payload),
-                    RST_STREAM => return Ok(place),
-                    HEADERS if frame.flags & END_STREAM != 0 => return Ok(place),
+                    RST_STREAM => is_over = true,
+                    HEADERS if frame.flags & END_STREAM != 0 => is_over = true,
                     _ => {}
                 }
             }
@@ -180,6 +182,9 @@ impl Stuck {
                     Item::Heartbeat(_) => {}
                     other => bail!("an item of another kind: {other:?}"),
                 }
+            }
+            if is_over {
+                return Ok(place);
             }
         }
     }
