@@ -38,10 +38,7 @@ use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, now, w
 
 pub(crate) struct Core<T, R> {
     tray: CachePadded<Mutex<Tray<T, R>>>,
-    /// Taken after the tray's lock, by those who take both.
-    state: CachePadded<Mutex<State<T, R>>>,
-    /// Read by those who spin, so not beside the lock.
-    hints: CachePadded<Hints>,
+    shared: CachePadded<Shared<T, R>>,
     /// Idle workers sleep here.
     work: Condvar,
     /// Enqueuers sleep here while the queue is full.
@@ -49,6 +46,14 @@ pub(crate) struct Core<T, R> {
     /// Flushes and stops sleep here.
     done: Condvar,
     pub(crate) placement: Placement<T>,
+}
+
+/// Whoever changes the hints has the lock, and its cache line.
+#[repr(C)]
+struct Shared<T, R> {
+    hints: Hints,
+    /// Taken after the tray's lock, by those who take both.
+    state: Mutex<State<T, R>>,
 }
 
 /// What lets a spinner look without the lock. Every decision is made under it.
@@ -85,8 +90,8 @@ impl<T, R> State<T, R> {
     /// After a worker took a batch: whether another one has to look (C3, C4).
     pub(crate) fn call_after_take(&mut self) -> Calls {
         let mut calls = self.call_for_room(false);
-        if cfg!(loom_twin = "no_next_worker_called") {
-            return calls;
+        if cfg!(loom_twin = "no_next_worker_called") || !self.crew.has_idle() {
+            return calls; // without a look at what those who enqueue change
         }
         let nearest = self.queue.nearest_deadline();
         if self.queue.has_work() || !self.crew.is_armed_for(nearest) {
@@ -137,17 +142,19 @@ impl<T, R> Core<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, placement: Placement<T>) -> Self {
         Self {
             tray: CachePadded::new(Mutex::new(Tray::new())),
-            state: CachePadded::new(Mutex::new(State {
-                queue,
-                crew: Crew::default(),
-                room_threads: 0,
-                room_tasks: Waiters::default(),
-                done_threads: 0,
-                done_tasks: Waiters::default(),
-            })),
-            hints: CachePadded::new(Hints {
-                ready: AtomicBool::new(false),
-                full: AtomicBool::new(false),
+            shared: CachePadded::new(Shared {
+                hints: Hints {
+                    ready: AtomicBool::new(false),
+                    full: AtomicBool::new(false),
+                },
+                state: Mutex::new(State {
+                    queue,
+                    crew: Crew::default(),
+                    room_threads: 0,
+                    room_tasks: Waiters::default(),
+                    done_threads: 0,
+                    done_tasks: Waiters::default(),
+                }),
             }),
             work: Condvar::new(),
             room: Condvar::new(),
@@ -158,12 +165,12 @@ impl<T, R> Core<T, R> {
 
     pub(crate) fn lock(&self) -> Locked<'_, T, R> {
         let tray = lock(&self.tray);
-        Locked::new(tray, lock(&self.state))
+        Locked::new(tray, lock(&self.shared.state))
     }
 
     /// The state alone: what is under assembly, and what was put there, is on the tray.
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, State<T, R>> {
-        lock(&self.state)
+        lock(&self.shared.state)
     }
 
     /// Lets go of the locks, sleeps until it is called or `until`, and takes them again.
@@ -173,7 +180,7 @@ impl<T, R> Core<T, R> {
         state: Locked<'a, T, R>,
         until: Option<Instant>,
     ) -> Locked<'a, T, R> {
-        drop(wait(signal, &self.state, state.into_state(), until));
+        drop(wait(signal, &self.shared.state, state.into_state(), until));
         self.lock()
     }
 
@@ -223,8 +230,8 @@ impl<T, R> Core<T, R> {
                 hint.store(news, Ordering::Relaxed);
             }
         };
-        say(&self.hints.ready, state.queue.has_work());
-        say(&self.hints.full, state.queue.pressed);
+        say(&self.shared.hints.ready, state.queue.has_work());
+        say(&self.shared.hints.full, state.queue.pressed);
     }
 
     // Flushing and stopping

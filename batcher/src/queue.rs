@@ -30,6 +30,8 @@ mod outlet;
 mod tray;
 
 use std::collections::VecDeque;
+use std::iter;
+use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
 pub(crate) use outlet::{Hand, Settled, Take};
@@ -85,29 +87,33 @@ struct Lane<T, R> {
     assembly: Assembly,
 }
 
-/// What every batch changes comes first, on as few cache lines as can be: they move from core to core with it.
+/// Laid out by who changes what for every batch: a cache line that both sides change moves from core to core with
+/// each. Both do so to the first lane's `closed`, and to what stands here up to `running`; those who close a
+/// batch to `counters.accepted`, a worker to the counts at the end; the rest hardly ever changes.
 #[repr(C)]
 pub(crate) struct Queue<T, R> {
-    lanes: Vec<Lane<T, R>>,
-    /// Empty Vecs to assemble into, and for how many items they have room together.
-    spare: Vec<Vec<T>>,
-    spare_items: usize,
-    /// How long the last closed batch was: what the next one makes room for.
-    typical: usize,
+    lanes: Lanes<T, R>,
+    /// The Vec to assemble into next; without room if there is none.
+    next: Vec<T>,
     queued: usize,
-    /// Batches in workers' hands.
-    pub(crate) running: usize,
     /// Q4: the batches of the current epoch.
     outstanding: usize,
+    /// Batches in workers' hands.
+    pub(crate) running: usize,
     pub(crate) mode: Mode,
     /// Somebody found the queue full and it has not had room since.
     pub(crate) pressed: bool,
     ordered: bool,
     adaptive: bool,
-    pub(crate) counters: Counters,
+    /// How long the last closed batch was: what the next one makes room for.
+    typical: usize,
     capacity: usize,
     /// Items of `queued` that no worker can take now: set aside or resting.
     held: usize,
+    /// More empty Vecs, and for how many items they have room together.
+    spare: Vec<Vec<T>>,
+    spare_items: usize,
+    pub(crate) counters: Counters,
     /// Q4: the batches of earlier epochs that a flush has ended, from `first_epoch` on.
     earlier: VecDeque<usize>,
     first_epoch: u64,
@@ -116,6 +122,52 @@ pub(crate) struct Queue<T, R> {
     set_aside: Vec<Closed<T, R>>,
     /// Where the search for work goes on, so that no lane starves.
     next_lane: usize,
+    /// What `snapshot` tells as counters.
+    processed: u64,
+    in_process: u64,
+}
+
+/// One lane or more: the first is not apart from the queue, as most have no other.
+#[repr(C)]
+struct Lanes<T, R> {
+    first: Lane<T, R>,
+    others: Vec<Lane<T, R>>,
+}
+
+impl<T, R> Lanes<T, R> {
+    fn len(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Lane<T, R>> {
+        iter::once(&self.first).chain(&self.others)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<T, R>> {
+        iter::once(&mut self.first).chain(&mut self.others)
+    }
+}
+
+impl<T, R> Index<usize> for Lanes<T, R> {
+    type Output = Lane<T, R>;
+
+    #[inline]
+    fn index(&self, lane: usize) -> &Lane<T, R> {
+        match lane {
+            0 => &self.first,
+            lane => &self.others[lane - 1],
+        }
+    }
+}
+
+impl<T, R> IndexMut<usize> for Lanes<T, R> {
+    #[inline]
+    fn index_mut(&mut self, lane: usize) -> &mut Lane<T, R> {
+        match lane {
+            0 => &mut self.first,
+            lane => &mut self.others[lane - 1],
+        }
+    }
 }
 
 /// What offering an item changed.
@@ -145,25 +197,31 @@ impl<T, R> Queue<T, R> {
             resting_until: None,
         };
         Self {
-            lanes: std::iter::repeat_with(empty).take(lanes).collect(),
-            spare: Vec::new(),
-            spare_items: 0,
-            typical: 4,
+            lanes: Lanes {
+                first: empty(),
+                others: iter::repeat_with(empty).take(lanes - 1).collect(),
+            },
+            next: Vec::new(),
             queued: 0,
-            running: 0,
             outstanding: 0,
+            running: 0,
             mode: Mode::Running,
             pressed: false,
             ordered: ordered_lanes.is_some(),
             adaptive,
-            counters: Counters::default(),
+            typical: 4,
             capacity,
             held: 0,
+            spare: Vec::new(),
+            spare_items: 0,
+            counters: Counters::default(),
             earlier: VecDeque::new(),
             first_epoch: 0,
             resting: Vec::new(),
             set_aside: Vec::new(),
             next_lane: 0,
+            processed: 0,
+            in_process: 0,
         }
     }
 
@@ -297,13 +355,17 @@ impl<T, R> Queue<T, R> {
     /// Gives an empty batch under assembly an empty Vec, used before if there is one.
     fn make_room_in(&mut self, lane: usize) {
         let slot = &mut self.lanes[lane];
+        if slot.open.capacity() > 0 {
+            return;
+        }
+        slot.open = std::mem::take(&mut self.next);
         if slot.open.capacity() == 0 {
             slot.open = self.spare.pop().unwrap_or_default();
             self.spare_items -= slot.open.capacity();
+        }
+        if slot.open.capacity() == 0 {
             let wanted = self.typical.min(slot.assembly.limits().max_items());
-            if slot.open.capacity() == 0 {
-                slot.open.reserve_exact(wanted);
-            }
+            slot.open.reserve_exact(wanted);
         }
     }
 
@@ -311,7 +373,10 @@ impl<T, R> Queue<T, R> {
         let slot = &mut self.lanes[lane];
         debug_assert!(!slot.open.is_empty(), "an empty batch is never closed");
         let items = std::mem::take(&mut slot.open);
-        self.typical = items.len();
+        // A store that changes nothing would still move its line.
+        if self.typical != items.len() {
+            self.typical = items.len();
+        }
         slot.assembly.reset();
         let tickets = slot.tickets.take();
         self.outstanding += 1;
@@ -377,7 +442,7 @@ impl<T, R> Queue<T, R> {
     pub(crate) fn take_tickets(&mut self) -> Vec<Tickets<R>> {
         let resting = self.resting.iter_mut().map(|(_, closed)| closed);
         let mut tickets: Vec<_> = resting.filter_map(|closed| closed.tickets.take()).collect();
-        for slot in &mut self.lanes {
+        for slot in self.lanes.iter_mut() {
             tickets.extend(
                 slot.closed
                     .iter_mut()
@@ -443,6 +508,8 @@ impl<T, R> Queue<T, R> {
 
     pub(crate) fn snapshot(&self) -> Counters {
         let mut counters = self.counters;
+        counters.processed = self.processed;
+        counters.in_process = self.in_process;
         counters.queued = self.queued as u64;
         counters.set_aside = self.set_aside_items() as u64;
         counters

@@ -86,7 +86,7 @@ impl<T, R> Core<T, R> {
                 Err(back) => item = back,
             }
         }
-        let mut state = Locked::new(tray, lock(&self.state));
+        let mut state = Locked::new(tray, lock(&self.shared.state));
         if !state.queue.takes_items() {
             return Err((item, state));
         }
@@ -124,7 +124,7 @@ impl<T, R> Core<T, R> {
                 Err(back) => item = back,
             }
         }
-        let mut state = Locked::new(tray, lock(&self.state));
+        let mut state = Locked::new(tray, lock(&self.shared.state));
         if !state.queue.takes_items() {
             return Err((item, state));
         }
@@ -297,7 +297,7 @@ impl<T, R> Core<T, R> {
                 if !spun || !matches!(call, Call::Nobody) {
                     self.release(state, call);
                     if !std::mem::replace(&mut spun, true) {
-                        spin_while(|| self.hints.full.load(Ordering::Relaxed));
+                        spin_while(|| self.shared.hints.full.load(Ordering::Relaxed));
                     }
                     state = self.lock();
                     continue;

@@ -47,7 +47,7 @@ impl<T, R> Core<T, R> {
     pub(crate) fn next(&self, mut settled: Option<Settled<T, R>>) -> Option<Hand<T, R>> {
         if settled.is_some() && !MODEL {
             // A batch that is closed within a moment is taken under the same lock that settles the last one.
-            spin_briefly(|| !self.hints.ready.load(Ordering::Relaxed));
+            spin_briefly(|| !self.shared.hints.ready.load(Ordering::Relaxed));
         }
         let mut calls = Calls::default();
         if let Some(hand) = self.exchange(self.lock_state(), &mut settled, &mut calls) {
@@ -77,7 +77,7 @@ impl<T, R> Core<T, R> {
                         state.crew.spinning |= spin;
                         self.release_to_all(state, std::mem::take(&mut calls));
                         if spin {
-                            spin_while(|| !self.hints.ready.load(Ordering::Relaxed));
+                            spin_while(|| !self.shared.hints.ready.load(Ordering::Relaxed));
                         }
                         state = self.lock();
                         state.crew.spinning &= !spin;
@@ -128,7 +128,7 @@ impl<T, R> Core<T, R> {
         let aim = until.map(|until| state.crew.oversleep.aim(until));
         let mut state = if aim.is_some_and(|aim| aim <= now()) {
             drop(state);
-            spin_until(until, || self.hints.ready.load(Ordering::Relaxed));
+            spin_until(until, || self.shared.hints.ready.load(Ordering::Relaxed));
             self.lock()
         } else {
             state.crew.idle += 1;

@@ -177,7 +177,7 @@ impl<T, R> Queue<T, R> {
     fn hand(&mut self, closed: Closed<T, R>) -> Hand<T, R> {
         let taken = closed.items.len();
         self.queued -= taken;
-        self.counters.in_process += taken as u64;
+        self.in_process += taken as u64;
         self.running += 1;
         Hand {
             items: Vec::from(closed.items),
@@ -206,11 +206,11 @@ impl<T, R> Queue<T, R> {
         | Settled::GiveBack(hand)) = &settled;
         let taken = hand.taken;
         let lane = hand.lane as usize;
-        self.counters.in_process -= taken as u64;
+        self.in_process -= taken as u64;
         self.lanes[lane].busy = false;
         match settled {
             Settled::Processed(hand) => {
-                self.counters.processed += taken as u64;
+                self.processed += taken as u64;
                 self.end_batch(hand.epoch);
                 debug_assert!(hand.items.is_empty(), "processed items are dropped before");
                 self.keep_spare(hand.items);
@@ -276,7 +276,11 @@ impl<T, R> Queue<T, R> {
         if size_of::<T>() == 0 {
             return; // such a Vec has room for everything, and is free
         }
-        let few = self.spare.len() < self.lanes.len() + 2;
+        if self.mode == Mode::Running && self.next.capacity() == 0 {
+            self.next = items;
+            return;
+        }
+        let few = self.spare.len() <= self.lanes.len();
         let small = self.spare_items + items.capacity() <= SMALL && self.spare.len() < SMALL / 8;
         if self.mode == Mode::Running && items.capacity() > 0 && (few || small) {
             self.spare_items += items.capacity();
@@ -339,7 +343,7 @@ impl<T, R> Queue<T, R> {
             epochs.push(closed.epoch);
             keep(closed, &mut returned);
         }
-        for slot in &mut self.lanes {
+        for slot in self.lanes.iter_mut() {
             slot.resting_until = None;
             for closed in slot.closed.drain(..) {
                 epochs.push(closed.epoch);
@@ -356,6 +360,7 @@ impl<T, R> Queue<T, R> {
         }
         self.queued = 0;
         self.held = 0;
+        self.next = Vec::new();
         self.spare.clear();
         self.spare_items = 0;
         self.counters.returned += returned.items.len() as u64;
