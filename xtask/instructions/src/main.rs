@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use bytes::BytesMut;
 use footman_batcher::{Assembly, BatchLimits, Verdict};
-use footman_broker::{Broker, BrokerOptions, ProduceOptions, Record, StartAt};
+use footman_broker::{
+    Broker, BrokerOptions, InvalidOptions, ProduceOptions, Record, StartAt, testing::ManualClock,
+};
 use ringbuf_core::{ByteRing, ByteRingOptions, Ring};
 
 /// Records of a batch.
@@ -143,8 +145,14 @@ fn encode(records: u64) -> Result<()> {
     Ok(())
 }
 
+/// On a clock that stands still: how often the processor's counter is looked at until its rate is known, and the system asked for the
+/// time, depends on how fast it all runs.
+fn broker() -> Result<Broker, InvalidOptions> {
+    Broker::new(BrokerOptions::new().with_manual_clock(&ManualClock::new()))
+}
+
 fn produce(records: u64, batch: u64) -> Result<()> {
-    let broker = Broker::new(BrokerOptions::new())?;
+    let broker = broker()?;
     let producer = broker.producer("t")?;
     let batch = vec![record(); batch as usize];
     for _ in (0..records).step_by(batch.len()) {
@@ -154,7 +162,7 @@ fn produce(records: u64, batch: u64) -> Result<()> {
 }
 
 fn produce_encoded(records: u64, batch: u64, consume: bool) -> Result<()> {
-    let broker = Broker::new(BrokerOptions::new())?;
+    let broker = broker()?;
     let producer = broker.producer("t")?;
     let mut consumer = broker.consumer();
     consumer.subscribe("t", StartAt::Earliest)?;
