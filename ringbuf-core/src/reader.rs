@@ -12,9 +12,8 @@ use crate::slot_block::SlotBlock;
 /// a segment at once, only to enter it again for the next record, is two read-modify-writes a record.
 const VAIN_LOOKS: u32 = if cfg!(loom) { 2 } else { 1_000 };
 
-/// So many turns a reader pauses after its first look in vain, if the records before it came several at once: about as long
-/// as two lines take between cores. A reader that follows such a producer closely takes its lines away for each
-/// record; so the producer keeps them for several. Where they come one at a time there may be somebody who waits for an answer.
+/// So many turns a reader pauses after its first look in vain: about as long as two lines take between cores. A reader that
+/// follows a producer closely takes its lines away for each record; so the producer keeps them for several.
 const PAUSE_TURNS: u32 = 4;
 
 /// A reader of a [`Ring`]: a position and a reference.
@@ -39,8 +38,6 @@ pub struct Reader<T: Send + Sync> {
     pin: Option<Pinned<SlotBlock<T>>>,
     /// Looks that found nothing since the last run.
     vain: u32,
-    /// Whether the last look that found more of this segment found several records.
-    several: bool,
     hint: Hint<SlotBlock<T>>,
     #[cfg(feature = "std")]
     pub(crate) ticket: Option<crate::wait::Ticket>,
@@ -61,7 +58,6 @@ impl<T: Send + Sync> Reader<T> {
             block: ptr::null(),
             pin: None,
             vain: 0,
-            several: false,
             hint: Hint::NONE,
             #[cfg(feature = "std")]
             ticket: None,
@@ -146,7 +142,6 @@ impl<T: Send + Sync> Reader<T> {
         let end = pin.segment().limit().min(tail);
         let found = self.position < end && self.position >= self.ring.chain.oldest_at(tail);
         if found {
-            self.several = end - self.position > 1;
             self.end = end;
             self.vain = 0;
         }
@@ -157,7 +152,7 @@ impl<T: Send + Sync> Reader<T> {
     #[inline]
     fn keeps_polling(&mut self) -> bool {
         self.vain += 1;
-        if self.vain == 1 && self.several {
+        if self.vain == 1 {
             for _ in 0..PAUSE_TURNS {
                 core::hint::spin_loop();
             }
