@@ -377,7 +377,11 @@ impl Refusals {
     fn one(&mut self, max: usize) {
         self.untold += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            tracing::warn!(max, refused = self.untold, "connections refused: too many");
+            tracing::warn!(
+                max,
+                closed = self.untold,
+                "too many connections: one is closed for each that comes"
+            );
             *self = Refusals {
                 untold: 0,
                 told: Some(Instant::now()),
@@ -386,7 +390,7 @@ impl Refusals {
     }
 }
 
-/// How often the log hears of connections refused.
+/// How often the log hears of connections closed for want of a place.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Lets records past their age go, also in topics that nobody touches.
