@@ -5,6 +5,7 @@
 mod support;
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use support::{PATIENCE, Process, Server};
@@ -22,8 +23,12 @@ impl Terminal {
             eprintln!("skipped: tmux is not installed");
             return None;
         }
+        // A socket of its own each time: a tmux server that is told to end answers before it has let go of its
+        // socket, and who comes to it then is told that the server exited.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let terminal = Terminal {
-            socket: format!("footman-{name}-{}", std::process::id()),
+            socket: format!("footman-{name}-{}-{number}", std::process::id()),
         };
         let folder = std::path::Path::new(env!("CARGO_BIN_EXE_footman"));
         let folder = folder.parent().expect("a program lies in a folder");
