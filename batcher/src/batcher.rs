@@ -64,7 +64,7 @@ impl<T: Send + 'static, R: Send + 'static> Drop for Threads<T, R> {
         self.core.drain();
         // A worker cannot wait for itself: dropped in a processor, the batcher drains alone.
         let is_worker = self.ids.contains(&thread::current().id());
-        if !is_worker && !cfg!(loom_twin = "drop_without_join") {
+        if !is_worker && !crate::twin::is("drop_without_join") {
             self.core.join(None);
         }
     }

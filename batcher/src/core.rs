@@ -35,6 +35,7 @@ use crate::crew::{Call, Calls, Crew, Waiters};
 use crate::error::FlushError;
 use crate::queue::{Mode, Queue, Settled, Tray};
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, now, wait};
+use crate::twin;
 
 pub(crate) struct Core<T, R> {
     tray: CachePadded<Mutex<Tray<T, R>>>,
@@ -79,7 +80,7 @@ pub(crate) struct State<T, R> {
 impl<T, R> State<T, R> {
     /// The queue was found full: a batch under assembly that holds it up is wanted at once.
     pub(crate) fn press(&mut self) -> Call {
-        self.queue.pressed = !cfg!(loom_twin = "full_unpressed");
+        self.queue.pressed = !twin::is("full_unpressed");
         if self.queue.has_work() {
             Call::Nobody
         } else {
@@ -90,7 +91,7 @@ impl<T, R> State<T, R> {
     /// After a worker took a batch: whether another one has to look (C3, C4).
     pub(crate) fn call_after_take(&mut self) -> Calls {
         let mut calls = self.call_for_room(false);
-        if cfg!(loom_twin = "no_next_worker_called") || !self.crew.has_idle() {
+        if twin::is("no_next_worker_called") || !self.crew.has_idle() {
             return calls; // without a look at what those who enqueue change
         }
         let nearest = self.queue.nearest_deadline();
@@ -185,8 +186,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// What a twin does between a check and the act that rests on it.
-    #[cfg(any(loom, shuttle))]
-    #[allow(dead_code, reason = "only twins leave gaps")]
+    #[cfg(twins)]
     fn gap<'a>(&'a self, state: Locked<'a, T, R>) -> Locked<'a, T, R> {
         drop(state);
         self.lock()
@@ -280,8 +280,8 @@ impl<T, R> Core<T, R> {
         mut state: Locked<'a, T, R>,
         until: Option<Instant>,
     ) -> Locked<'a, T, R> {
-        #[cfg(loom_twin = "done_sleep_after_look")]
-        {
+        #[cfg(twins)]
+        if twin::is("done_sleep_after_look") {
             state = self.gap(state);
         }
         state.done_threads += 1;
@@ -327,7 +327,7 @@ impl<T, R> Core<T, R> {
 
     /// Stops for good and reports. `items` were taken out before.
     pub(crate) fn report(&self, mut items: Vec<T>) -> StopReport<T> {
-        if !cfg!(loom_twin = "report_without_second_look") {
+        if !twin::is("report_without_second_look") {
             items.append(&mut self.stop_now());
         }
         let counters = self.counters();

@@ -35,6 +35,7 @@ mod ticket;
 #[cfg(feature = "tokio")]
 mod timer;
 mod timer_slack;
+mod twin;
 mod worker;
 
 #[cfg(feature = "tokio")]

@@ -100,7 +100,7 @@ impl Signal {
     }
 
     fn let_fall_asleep(&self) {
-        if !cfg!(loom_twin = "call_without_turn") {
+        if !crate::twin::is("call_without_turn") {
             drop(ignore_poison(self.turn.lock()));
         }
     }

@@ -26,8 +26,7 @@ pub(crate) use std::{
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use crate::short_lock::{Mutex, MutexGuard, Signal as Condvar, lock, wait};
 
-#[cfg(any(loom, shuttle))]
-#[allow(unused_imports, reason = "only twins leave gaps")]
+#[cfg(twins)]
 pub(crate) use self::model::gap;
 #[cfg(any(loom, shuttle))]
 pub(crate) use self::model::{lock, now, wait};
@@ -84,10 +83,7 @@ mod model {
 
     /// Lets go of the lock and takes it again: what a twin does between a check and the act that
     /// rests on it, to show that the model sees the difference.
-    #[allow(
-        dead_code,
-        reason = "each twin uses it in one place, the models without a twin in none"
-    )]
+    #[cfg(twins)]
     pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         drop(guard);
         lock(mutex)

@@ -217,8 +217,8 @@ impl<R> Ticket<R> {
             if let Some(result) = board.collect(self.position) {
                 return result;
             }
-            #[cfg(loom_twin = "ticket_sleep_after_look")]
-            {
+            #[cfg(twins)]
+            if crate::twin::is("ticket_sleep_after_look") {
                 board = crate::sync::gap(&self.completion.board, board);
             }
             board.sleepers += 1;

@@ -34,6 +34,7 @@ mod sync;
 pub mod testing;
 mod time_index;
 mod topic;
+mod twin;
 mod wait;
 mod wall_clock;
 

@@ -43,6 +43,7 @@ use std::task::Waker;
 use crate::follower::Follower;
 use crate::slab::Slab;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence, lock};
+use crate::twin;
 
 /// Bits of a row.
 const SEATS_IN_A_ROW: u32 = 64;
@@ -151,7 +152,7 @@ impl WaitSet {
     /// Frees a seat, and gives back whose it was.
     pub(crate) fn leave(&self, seat: &Seat) -> Option<Arc<Follower>> {
         let mut seats = lock(&self.seats);
-        if cfg!(loom_twin = "leave_row") {
+        if twin::is("leave_row") {
             seat.row.store(0, Ordering::Relaxed);
         }
         seat.disarm(); // under the lock: whoever has the seat next is not woken for it
@@ -166,7 +167,7 @@ impl WaitSet {
             return;
         }
         seat.row.fetch_or(seat.bit(), Ordering::Release); // A1
-        if !cfg!(loom_twin = "arm_without_fence") {
+        if !twin::is("arm_without_fence") {
             fence(Ordering::SeqCst); // A2
         }
         if !self.any.load(Ordering::Relaxed) {
@@ -177,7 +178,7 @@ impl WaitSet {
     /// Wakes all that are armed. Call it after what they wait for has become visible.
     #[inline]
     pub(crate) fn notify(&self) {
-        if !cfg!(loom_twin = "notify_without_fence") {
+        if !twin::is("notify_without_fence") {
             fence(Ordering::SeqCst); // P1
         }
         if self.any.load(Ordering::Relaxed) {
@@ -188,10 +189,10 @@ impl WaitSet {
 
     #[cold]
     fn drain(&self) {
-        if !cfg!(loom_twin = "cleared_last") {
+        if !twin::is("cleared_last") {
             self.any.store(false, Ordering::Relaxed); // D1
         }
-        if !cfg!(loom_twin = "drain_without_fence") {
+        if !twin::is("drain_without_fence") {
             fence(Ordering::SeqCst); // D2
         }
         let mut woken = [const { None }; SEATS_IN_A_ROW as usize];
@@ -204,7 +205,7 @@ impl WaitSet {
                 armed.then(|| (row, bits.swap(0, Ordering::Acquire))) // D3
             });
             let Some((row, mut bits)) = armed else {
-                if cfg!(loom_twin = "cleared_last") {
+                if twin::is("cleared_last") {
                     self.any.store(false, Ordering::Relaxed);
                 }
                 return;
@@ -245,7 +246,7 @@ impl WaitSet {
 /// Orders "armed" before the look that follows: once, after all sets have been armed.
 #[inline]
 pub(crate) fn fence_before_sleep() {
-    if !cfg!(loom_twin = "sleep_without_fence") {
+    if !twin::is("sleep_without_fence") {
         fence(Ordering::SeqCst); // A4
     }
 }

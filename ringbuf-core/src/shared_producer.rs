@@ -130,7 +130,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     where
         T: Copy,
     {
-        if !twin::ONE_LOCK && values.len() > 1 {
+        if !twin::one_lock() && values.len() > 1 {
             let (front, back) = values.split_at(1);
             let front = self.append_slice(front)?;
             return Ok(front.start..self.append_slice(back)?.end);
@@ -164,7 +164,7 @@ impl<T: Send + Sync> SharedProducer<T> {
         append: impl FnOnce(&mut Producer<T>, V) -> R,
     ) -> Result<R, Closed<V>> {
         self.shared.with(|shared| {
-            if twin::LOOK_FOR_END && shared.closed {
+            if twin::look_for_end() && shared.closed {
                 Err(Closed(values))
             } else {
                 Ok(append(&mut shared.producer, values))

@@ -63,7 +63,7 @@ impl WaitList {
     /// Wakes all who sleep. After a publication.
     #[inline]
     pub(crate) fn wake_all(&self) {
-        if twin::PUBLISH_FENCE {
+        if twin::publish_fence() {
             fence(SeqCst); // W1
         }
         if self.sleeping.load(Relaxed) != 0 {
@@ -99,7 +99,7 @@ impl WaitList {
             (Ticket(place), replaced)
         });
         drop(replaced); // foreign code again
-        if twin::WAITER_FENCE {
+        if twin::waiter_fence() {
             fence(SeqCst); // W2
         }
         ticket
@@ -149,7 +149,7 @@ impl<T: Send + Sync> Reader<T> {
             return Poll::Pending;
         };
         self.ticket = Some(waiters.register(self.ticket, cx.waker()));
-        if twin::RECHECK && self.is_ready() {
+        if twin::recheck() && self.is_ready() {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -5,7 +5,7 @@ use crate::{
     models::{self, Modelled},
 };
 use anyhow::{Result, ensure};
-use std::{process::Stdio, time::Instant};
+use std::{path::Path, time::Instant};
 
 /// Runs the loom models, then each twin.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ impl Default for Flags {
 
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     for modelled in models::crates("loom", flags.package.as_deref())? {
-        let models = modelled.build(None)?;
+        let models = modelled.build()?;
         let started = Instant::now();
         command::run(
             command(&models)
@@ -50,35 +50,31 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             started.elapsed()
         );
         if !flags.no_twins {
-            fail_all(modelled, flags.preemptions)?;
+            fail_all(modelled, &models, flags.preemptions)?;
         }
     }
     Ok(())
 }
 
-/// Builds each twin and expects its tests to fail.
-fn fail_all(modelled: Modelled, preemptions: u8) -> Result<()> {
+/// Expects each twin's test to fail.
+fn fail_all(modelled: Modelled, models: &Path, preemptions: u8) -> Result<()> {
     let package = modelled.package;
     let twins = modelled.twins()?;
-    for (twin, tests) in &twins {
-        let program = modelled.build(Some(twin))?;
-        for test in tests {
-            let output = command(&program)
-                .args([test, "--exact"])
-                .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
-                .stdin(Stdio::null())
-                .output()?;
-            let printed = String::from_utf8_lossy(&output.stdout);
-            ensure!(
-                printed.contains("running 1 test"),
-                "{package}: no test is called {test}"
-            );
-            ensure!(
-                !output.status.success(),
-                "{package}: {test} holds although twin {twin} breaks it"
-            );
-            println!("{package}: twin {twin} fails {test}, as it must");
-        }
+    for (twin, test) in &twins {
+        let output = modelled
+            .twin(models, twin, test)
+            .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
+            .output()?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            printed.contains("running 1 test"),
+            "{package}: no test is called {test}"
+        );
+        ensure!(
+            !output.status.success(),
+            "{package}: {test} holds although twin {twin} breaks it"
+        );
+        println!("{package}: twin {twin} fails {test}, as it must");
     }
     println!("{package}: {} twins fail", twins.len());
     Ok(())

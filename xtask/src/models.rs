@@ -1,12 +1,15 @@
 //! What loom and shuttle have in common: crates that are built with the checker's locks and atomics, and twins.
 //!
 //! A crate that a checker looks at has a list of twins, `CHECKER-twins.txt`: a line holds the twin's name and the test that
-//! must fail once the twin weakens an ordering or leaves a check out. The twin is chosen by `--cfg loom_twin="name"`, given
-//! to that crate alone, so that nothing else is built again.
+//! must fail once the twin weakens an ordering or leaves a check out. One program holds them all (`--cfg twins`); the
+//! environment chooses.
 
-use crate::command::{self, cargo, root, target};
+use crate::command::{self, cargo, command, root, target};
 use anyhow::{Context as _, Result, bail, ensure};
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 /// The crates that have models: package and folder.
 const CRATES: [(&str, &str); 3] = [
@@ -44,14 +47,14 @@ pub(crate) fn crates(checker: &'static str, wanted: Option<&str>) -> Result<Vec<
 }
 
 impl Modelled {
-    /// Each twin with the tests that must fail with it, so that it is built once.
-    pub(crate) fn twins(&self) -> Result<Vec<(String, Vec<String>)>> {
+    /// Each twin with a test that must fail with it.
+    pub(crate) fn twins(&self) -> Result<Vec<(String, String)>> {
         let file = root()
             .join(self.folder)
             .join(format!("{}-twins.txt", self.checker));
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("reading {}", file.display()))?;
-        let mut twins: Vec<(String, Vec<String>)> = Vec::new();
+        let mut twins = Vec::new();
         for line in text
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -59,17 +62,13 @@ impl Modelled {
             let (twin, test) = line
                 .split_once(char::is_whitespace)
                 .with_context(|| format!("{}: `{line}` is not `twin test`", file.display()))?;
-            let test = test.trim().to_owned();
-            match twins.iter_mut().find(|(known, _)| known == twin) {
-                Some((_, tests)) => tests.push(test),
-                None => twins.push((twin.to_owned(), vec![test])),
-            }
+            twins.push((twin.to_owned(), test.trim().to_owned()));
         }
         Ok(twins)
     }
 
     /// Builds the crate's unit tests and returns the test program.
-    pub(crate) fn build(&self, twin: Option<&str>) -> Result<PathBuf> {
+    pub(crate) fn build(&self) -> Result<PathBuf> {
         let mut build = cargo();
         build
             .args([
@@ -84,14 +83,9 @@ impl Modelled {
             .args(["--message-format", "json-render-diagnostics"])
             .arg("--target-dir")
             .arg(target().join(self.checker))
-            .env("RUSTFLAGS", format!("--cfg {}", self.checker))
+            .env("RUSTFLAGS", format!("--cfg {} --cfg twins", self.checker))
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "3")
             .env("CARGO_PROFILE_DEV_DEBUG", "false");
-        if let Some(twin) = twin {
-            // A twin fails at once: what takes time is building it.
-            let twin = format!("loom_twin=\"{twin}\"");
-            build.args(["--", "--cfg", &twin, "-C", "opt-level=0"]);
-        }
         for message in command::output(&mut build)?.lines() {
             let message: serde_json::Value = serde_json::from_str(message)?;
             if let Some(program) = message["executable"].as_str() {
@@ -99,5 +93,14 @@ impl Modelled {
             }
         }
         bail!("{}: cargo built no test program", self.package)
+    }
+
+    /// A run of `test` alone, by `program`, with `twin`'s fault in it.
+    pub(crate) fn twin(&self, program: &Path, twin: &str, test: &str) -> Command {
+        let mut run = command(program);
+        run.args([test, "--exact"])
+            .env("FOOTMAN_TWIN", format!("{}:{twin}", self.package))
+            .stdin(Stdio::null());
+        run
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     };
     for package in packages {
         let started = Instant::now();
-        let mut suite = ADDRESS.cargo("test", None);
+        let mut suite = ADDRESS.cargo("test");
         command::run(suite.args(["--package", package, "--lib", "--tests"]))?;
         held(
             format!("address, leak: the suite of {package} is clean"),
@@ -80,9 +80,10 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     ];
     for (sanitizer, twin, report) in cases {
         let started = Instant::now();
-        let stress = sanitizer.stress(None)?;
-        command::run(&mut command(stress))?;
-        let caught = command(sanitizer.stress(Some(twin))?)
+        let stress = sanitizer.stress()?;
+        command::run(&mut command(&stress))?;
+        let caught = command(&stress)
+            .env("FOOTMAN_TWIN", format!("ringbuf-core:{twin}"))
             .stdin(Stdio::null())
             .output()?;
         let printed = String::from_utf8_lossy(&caught.stderr);
@@ -108,29 +109,23 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 }
 
 impl Sanitizer {
-    /// A cargo that builds with it; with a twin, in ringbuf-core alone.
-    fn cargo(self, task: &str, twin: Option<&str>) -> Command {
+    /// A cargo that builds with it.
+    fn cargo(self, task: &str) -> Command {
         let mut cargo = cargo();
         cargo
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", self.flags)
+            .env("RUSTFLAGS", format!("{} --cfg twins", self.flags))
             // A slow reader is a race's best chance, and a deep stack a report's: no frame is left out.
             .env("CARGO_PROFILE_RELEASE_LTO", "off");
         cargo
             .args([task, "--locked", "--target", TRIPLE, "--target-dir"])
             .arg(target().join("sanitize").join(self.name));
-        if let Some(twin) = twin {
-            let flags = format!(
-                "profile.release.package.ringbuf-core.rustflags=['--cfg', 'loom_twin=\"{twin}\"']"
-            );
-            cargo.args(["-Zprofile-rustflags", "--config", &flags]);
-        }
         cargo
     }
 
-    /// Builds the rings' stress and returns the program.
-    fn stress(self, twin: Option<&str>) -> Result<PathBuf> {
-        let mut build = self.cargo("build", twin);
+    /// Builds the rings' stress, twins included, and returns the program.
+    fn stress(self) -> Result<PathBuf> {
+        let mut build = self.cargo("build");
         command::run(build.args([
             "--release",
             "--package",

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Instant,
 };
 
@@ -63,7 +62,7 @@ impl Default for Flags {
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let wanted = flags.scenario.as_deref().unwrap_or("shuttle_");
     for modelled in models::crates("shuttle", flags.package.as_deref())? {
-        let program = modelled.build(None)?;
+        let program = modelled.build()?;
         if let Some(schedule) = &flags.replay {
             let schedule = fs::canonicalize(schedule)
                 .with_context(|| format!("there is no {}", schedule.display()))?;
@@ -75,7 +74,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         }
         hold(modelled, &program, wanted, flags)?;
         if !flags.no_twins && flags.scenario.is_none() {
-            fail_all(modelled)?;
+            fail_all(modelled, &program)?;
         }
     }
     Ok(())
@@ -116,41 +115,37 @@ fn hold(modelled: Modelled, program: &Path, wanted: &str, flags: &Flags) -> Resu
     Ok(())
 }
 
-/// Builds each twin, expects its scenarios to fail, and to fail again in the schedule that is then replayed.
-fn fail_all(modelled: Modelled) -> Result<()> {
+/// Expects each twin's scenario to fail, and to fail again in the schedule that is then replayed.
+fn fail_all(modelled: Modelled, program: &Path) -> Result<()> {
     let package = modelled.package;
     let twins = modelled.twins()?;
-    for (twin, tests) in &twins {
-        let program = modelled.build(Some(twin))?;
-        for test in tests {
-            let failures = tempfile::tempdir()?;
-            let run = |name: &str, value: &str| {
-                command(&program)
-                    .args([test, "--exact"])
-                    .env("SCHEDULES_FAILURES", failures.path())
-                    .env(name, value)
-                    .stdin(Stdio::null())
-                    .output()
-            };
-            let output = run("SCHEDULES", &TWIN_SCHEDULES.to_string())?;
-            let printed = String::from_utf8_lossy(&output.stdout);
-            ensure!(
-                printed.contains("running 1 test"),
-                "{package}: no scenario is called {test}"
-            );
-            ensure!(
-                !output.status.success(),
-                "{package}: {test} holds although twin {twin} breaks it"
-            );
-            let schedule = first_file(failures.path())?
-                .with_context(|| format!("{package}: {test} failed and left no schedule"))?;
-            let again = run("SCHEDULES_REPLAY", &schedule.to_string_lossy())?;
-            ensure!(
-                !again.status.success(),
-                "{package}: twin {twin} fails {test}, but not in the replay of its schedule"
-            );
-            println!("{package}: twin {twin} fails {test}, and again in the replay, as it must");
-        }
+    for (twin, test) in &twins {
+        let failures = tempfile::tempdir()?;
+        let run = |name: &str, value: &str| {
+            modelled
+                .twin(program, twin, test)
+                .env("SCHEDULES_FAILURES", failures.path())
+                .env(name, value)
+                .output()
+        };
+        let output = run("SCHEDULES", &TWIN_SCHEDULES.to_string())?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            printed.contains("running 1 test"),
+            "{package}: no scenario is called {test}"
+        );
+        ensure!(
+            !output.status.success(),
+            "{package}: {test} holds although twin {twin} breaks it"
+        );
+        let schedule = first_file(failures.path())?
+            .with_context(|| format!("{package}: {test} failed and left no schedule"))?;
+        let again = run("SCHEDULES_REPLAY", &schedule.to_string_lossy())?;
+        ensure!(
+            !again.status.success(),
+            "{package}: twin {twin} fails {test}, but not in the replay of its schedule"
+        );
+        println!("{package}: twin {twin} fails {test}, and again in the replay, as it must");
     }
     println!("{package}: {} twins fail", twins.len());
     Ok(())

@@ -9,6 +9,7 @@ use crate::error::{EnqueueManyError, SubmitError, TryEnqueueError};
 use crate::queue::{Mode, Offered};
 use crate::sync::{MODEL, Ordering, lock, now};
 use crate::ticket::Ticket;
+use crate::twin;
 
 /// Items moved under one lock by `enqueue_many`: bounds the critical section.
 const CHUNK: usize = 256;
@@ -90,8 +91,8 @@ impl<T, R> Core<T, R> {
         if !state.queue.takes_items() {
             return Err((item, state));
         }
-        #[cfg(loom_twin = "accept_after_check")]
-        {
+        #[cfg(twins)]
+        if twin::is("accept_after_check") {
             state = self.gap(state);
         }
         let offered = state.queue.offer(item, bytes, lane, now);
@@ -289,7 +290,7 @@ impl<T, R> Core<T, R> {
                 state.queue.counters.refused_full += 1;
                 return Err(NoRoom::Timeout);
             }
-            state.queue.pressed = !cfg!(loom_twin = "full_unpressed");
+            state.queue.pressed = !twin::is("full_unpressed");
             if !called {
                 // One call is enough: the worker that comes sees that the queue is pressed.
                 called = true;
@@ -304,8 +305,8 @@ impl<T, R> Core<T, R> {
                 }
             }
             self.hint(&state);
-            #[cfg(loom_twin = "room_sleep_after_look")]
-            {
+            #[cfg(twins)]
+            if twin::is("room_sleep_after_look") {
                 state = self.gap(state);
             }
             state.room_threads += 1;

@@ -46,7 +46,7 @@ impl<'a, T, R> Locked<'a, T, R> {
     #[inline]
     fn lay_out(&mut self) {
         if let Some((state, tray)) = &mut self.guards {
-            let begin = !state.crew.has_idle() || cfg!(loom_twin = "begun_unseen");
+            let begin = !state.crew.has_idle() || crate::twin::is("begun_unseen");
             state.queue.lay_out(tray, begin);
         }
     }

@@ -6,6 +6,7 @@ use super::{Core, Locked, State, spin_while};
 use crate::crew::Calls;
 use crate::queue::{Hand, Mode, Settled, Take};
 use crate::sync::{MODEL, MutexGuard, Ordering, now};
+use crate::twin;
 
 impl<T, R> Core<T, R> {
     /// Announces `workers` workers, before they start.
@@ -21,7 +22,7 @@ impl<T, R> Core<T, R> {
         state.crew.alive -= 1;
         if state.crew.alive > 0 {
             // Others that slept while this one drained the queue end too.
-            let calls = if cfg!(loom_twin = "leave_alone") {
+            let calls = if twin::is("leave_alone") {
                 Calls::default()
             } else if state.queue.is_drained() {
                 state.call_everybody()
@@ -114,14 +115,14 @@ impl<T, R> Core<T, R> {
         mut state: Locked<'a, T, R>,
         until: Option<Instant>,
     ) -> Locked<'a, T, R> {
-        #[cfg(loom_twin = "work_sleep_after_look")]
-        {
+        #[cfg(twins)]
+        if twin::is("work_sleep_after_look") {
             state = self.gap(state);
         }
         // C4: one armed sleeper is enough.
         let until = until
             .filter(|_| !state.crew.is_armed_for(until))
-            .filter(|_| !cfg!(loom_twin = "linger_unarmed"));
+            .filter(|_| !twin::is("linger_unarmed"));
         if until.is_some() {
             state.crew.armed = until;
         }

@@ -134,7 +134,7 @@ impl<T, R> Queue<T, R> {
                 }
             }
             if let Some(closed) = self.lanes[index].closed.pop_front() {
-                self.lanes[index].busy = !cfg!(loom_twin = "lane_not_busy");
+                self.lanes[index].busy = !crate::twin::is("lane_not_busy");
                 self.next_lane = (index + 1) % lanes;
                 return Take::Batch(self.hand(closed));
             }

@@ -70,7 +70,7 @@ impl<T, R> Queue<T, R> {
     #[inline]
     pub(crate) fn lay_out(&mut self, tray: &mut Tray<T, R>, begin: bool) {
         let slot = &self.lanes[0];
-        let takes = self.mode == Mode::Running || cfg!(loom_twin = "tray_while_draining");
+        let takes = self.mode == Mode::Running || crate::twin::is("tray_while_draining");
         tray.room = if takes && (begin || !slot.open.is_empty()) {
             (slot.assembly.room() - 1).min(self.room())
         } else {

@@ -15,6 +15,7 @@ use crate::error::PollTimeout;
 use crate::item::Item;
 use crate::subscription::Subscription;
 use crate::sync::thread;
+use crate::twin;
 use crate::wait::fence_before_sleep;
 
 /// Looks before a blocking wait goes to sleep: for longer together than a producer takes to wake a thread, so that a
@@ -135,13 +136,10 @@ impl Consumer {
                 following.arm(&self.shared.registry, &self.first);
             }
             fence_before_sleep();
-            if cfg!(loom_twin = "no_look_after_arming") {
+            if twin::is("no_look_after_arming") {
                 return None;
             }
-            if self.patterns.is_none()
-                || !self.take_up_newborn()
-                || cfg!(loom_twin = "newborn_unarmed")
-            {
+            if self.patterns.is_none() || !self.take_up_newborn() || twin::is("newborn_unarmed") {
                 return self.poll_followed();
             }
             // What was taken up just now is to be armed as well.
