@@ -83,7 +83,7 @@ impl Shared {
         })
     }
 
-    fn known(&self, name: &str) -> Result<Arc<Topic>, UnknownTopic> {
+    pub(crate) fn known(&self, name: &str) -> Result<Arc<Topic>, UnknownTopic> {
         self.registry
             .find(name)
             .ok_or_else(|| UnknownTopic::new(name))

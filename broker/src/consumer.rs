@@ -14,7 +14,7 @@ use crate::following::Following;
 use crate::name::check_name;
 use crate::options::{ConsumerOptions, MAX_SUBSCRIPTIONS};
 use crate::pattern::matches;
-use crate::start::{Position, StartAt, SubscribeOptions, Subscribed};
+use crate::start::{Position, StartAt, StopAt, SubscribeOptions, Subscribed};
 use crate::subscription::Subscription;
 use crate::subscriptions::Subscriptions;
 use crate::sync;
@@ -94,7 +94,8 @@ impl Consumer {
         self.subscribe_with(topic, SubscribeOptions::new(start))
     }
 
-    /// Follows a topic, perhaps up to a stop.
+    /// Follows a topic, perhaps up to a stop. A topic that is read to its end ([`StopAt::End`])
+    /// is not created by that: there is nothing to read.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -111,7 +112,10 @@ impl Consumer {
         if !self.has_room() {
             return Err(SubscribeError::TooManySubscriptions);
         }
-        let topic = self.shared.open(topic)?;
+        let topic = match options.stop {
+            StopAt::End => self.shared.known(topic)?,
+            _ => self.shared.open(topic)?,
+        };
         self.follow(topic, options, false)
     }
 

@@ -279,7 +279,8 @@ pub enum SubscribeError {
     /// belongs to one topic.
     #[error("an offset belongs to one topic, not to all that match a pattern")]
     OffsetOfPattern,
-    /// No topic of that name, and topics are not created by their first use.
+    /// No topic of that name, and topics are not created by their first use, or this one was to be read to its
+    /// end alone.
     #[error(transparent)]
     UnknownTopic(#[from] UnknownTopic),
     /// The offset is beyond the end.

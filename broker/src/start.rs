@@ -41,7 +41,8 @@ pub enum StopAt {
     /// Never.
     #[default]
     Never,
-    /// At what is the end when the subscription starts.
+    /// At what is the end when the subscription starts. A topic that does not exist is an error then, and not
+    /// created.
     End,
     /// Before this offset, which may be yet to come. Where a [`StartAt::Resume`] begins another life of the
     /// topic, the offset means nothing there: it stops as at [`End`](Self::End).

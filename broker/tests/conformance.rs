@@ -129,6 +129,7 @@ impl Client for Embedded {
             let options = SubscribeOptions::new(start).with_stop(stop);
             let subscribed = consumer.subscribe_with(topic, options);
             subscribed.map_err(|error| match error {
+                SubscribeError::UnknownTopic(_) => Refusal::UnknownTopic,
                 SubscribeError::OffsetOutOfRange { .. } => Refusal::OffsetOutOfRange,
                 SubscribeError::EpochMismatch { .. } => Refusal::EpochMismatch,
                 other => Refusal::Other(other.to_string()),

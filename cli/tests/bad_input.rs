@@ -35,6 +35,16 @@ fn an_unknown_topic_is_refused_where_topics_are_not_created_on_first_use() {
 }
 
 #[test]
+fn a_topic_that_is_read_to_its_end_must_exist() {
+    let server = Server::start(&[]);
+    server
+        .run(&["consume", "typo", "--no-follow"])
+        .expect_failure(&["\"typo\"", "footman topics list"]);
+    let topics = server.run(&["topics", "list"]).expect_code(0).stdout;
+    assert!(topics.is_empty(), "{topics:?}");
+}
+
+#[test]
 fn a_name_that_cannot_be_a_topic_is_refused() {
     let server = Server::start(&[]);
     for name in ["a b", "a/b", "..", "ä", &"x".repeat(250)] {

@@ -131,7 +131,8 @@ pub struct RecordError {
 /// Where to read a topic from, and where to stop.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TopicStart {
-    /// The topic. Created if it does not exist and the server allows it; else NOT_FOUND / `UNKNOWN_TOPIC`.
+    /// The topic. Created if it does not exist and the server allows it; else NOT_FOUND / `UNKNOWN_TOPIC`. One that is to be
+    /// read with `stop_at_end` is not created.
     #[prost(string, tag = "1")]
     pub topic: ::prost::alloc::string::String,
     /// When not 0: fail with `EPOCH_MISMATCH` unless this is the topic's epoch. Not for `resume`, which has its own.

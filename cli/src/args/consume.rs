@@ -64,7 +64,7 @@ pub(crate) struct ConsumeArgs {
     /// Stop after this many records
     #[arg(long, short = 'n', value_name = "COUNT", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
-    /// Stop at what was the end when it started
+    /// Stop at what was the end when it started; the topic must exist
     #[arg(long)]
     pub(crate) no_follow: bool,
     /// What to write

@@ -415,6 +415,15 @@ async fn what_cannot_be_done_is_refused_with_its_reason(client: &impl Client) {
     assert_eq!(client.delete_topic(topic).await, Err(Refusal::UnknownTopic));
     let found = client.offset_for(topic, OffsetQuery::Latest).await;
     assert_eq!(found, Err(Refusal::UnknownTopic));
+    let to_its_end = client
+        .subscribe(&[(topic, StartAt::Earliest, StopAt::End)])
+        .await;
+    assert_eq!(to_its_end.err(), Some(Refusal::UnknownTopic));
+    assert_eq!(
+        client.topic(topic).await,
+        unknown,
+        "reading does not create it"
+    );
     // Not the empty name: over a wire it is none, and the request itself is refused.
     for name in [".", "..", "a/b", "ä", &"x".repeat(250)] {
         let refused = client.create_topic(name, options).await;
