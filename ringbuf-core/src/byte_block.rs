@@ -81,6 +81,22 @@ impl ByteBlock {
         };
     }
 
+    /// Lets `fill` write `length` bytes of a record that is not published yet, at `at`. They are 0 before.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    #[inline]
+    pub(crate) unsafe fn fill(&self, at: usize, length: usize, fill: impl FnOnce(&mut [u8])) {
+        debug_assert!(at + length <= self.capacity());
+        // SAFETY: in the allocation and unread, says the caller: nothing else looks at these bytes meanwhile.
+        let bytes = unsafe {
+            let first = self.first().add(at);
+            first.write_bytes(0, length);
+            slice::from_raw_parts_mut(first, length)
+        };
+        fill(bytes);
+    }
+
     /// Says where record number `index` of this block ends.
     ///
     /// # Safety

@@ -25,9 +25,7 @@ struct Cursor {
     records: usize,
 }
 
-/// The only append side of a [`ByteRing`].
-///
-/// Dropping it closes the ring.
+/// The only append side of a [`ByteRing`]. Dropping it closes the ring.
 pub struct ByteProducer {
     ring: ByteRing,
     writer: Writer<ByteBlock>,
@@ -71,11 +69,86 @@ impl ByteProducer {
     /// If the record is larger than 2 GiB less some bytes, or the ring is closed.
     #[inline]
     pub fn append(&mut self, record: &[u8]) -> u64 {
+        self.append_parts(&[record])
+    }
+
+    /// Appends and publishes one record: the concatenation of `parts`, each of which is copied once.
+    ///
+    /// # Panics
+    /// As [`append`](Self::append).
+    #[inline]
+    pub fn append_parts(&mut self, parts: &[&[u8]]) -> u64 {
         self.begin();
         let sequence = self.cursor.next;
-        self.write(&[record]);
+        self.write(parts);
         self.publish();
         sequence
+    }
+
+    /// Appends and publishes one record of `length` bytes, which `fill` writes where they stay: they are 0 before. If
+    /// `fill` panics, nothing was appended.
+    ///
+    /// ```
+    /// use ringbuf_core::{ByteRing, ByteRingOptions};
+    ///
+    /// let (mut producer, ring) = ByteRing::new(ByteRingOptions::new())?;
+    /// producer.append_with(8, |record| record[4..].copy_from_slice(b"tail"));
+    /// assert_eq!(ring.reader(0).try_read(1, 100)?.bytes(), b"\0\0\0\0tail");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`append`](Self::append).
+    pub fn append_with(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) -> u64 {
+        self.begin();
+        let sequence = self.cursor.next;
+        self.make_room(length);
+        let block = self.open_block();
+        let Cursor { used, records, .. } = self.cursor;
+        // SAFETY: C-I2: the only producer, beyond what is published; there is room.
+        unsafe {
+            block.fill(used, length, fill);
+            block.write_end(records, (used + length) as u32);
+        }
+        self.wrote(1, length);
+        self.publish();
+        sequence
+    }
+
+    /// Appends all of `records` and publishes them at once, and says which sequences they have. If the iterator
+    /// panics, nothing was appended.
+    ///
+    /// ```
+    /// use ringbuf_core::{ByteRing, ByteRingOptions};
+    ///
+    /// let (mut producer, ring) = ByteRing::new(ByteRingOptions::new())?;
+    /// assert_eq!(producer.append_batch(["one", "two"]), 0..2);
+    /// let mut reader = ring.reader(0);
+    /// assert_eq!(reader.try_read(10, 100)?.iter().collect::<Vec<_>>(), [b"one", b"two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`append`](Self::append).
+    pub fn append_batch(
+        &mut self,
+        records: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Range<u64> {
+        let mut batch = self.batch();
+        for record in records {
+            batch.push(&[record.as_ref()]);
+        }
+        batch.publish()
+    }
+
+    /// Appends many records that lie back to back in `bytes`, and publishes them at once: see [`ByteBatch::push_run`].
+    ///
+    /// # Panics
+    /// As [`ByteBatch::push_run`], or the ring is closed.
+    pub fn append_run(&mut self, bytes: &[u8], ends: &[u32]) -> Range<u64> {
+        let mut batch = self.batch();
+        batch.push_run(bytes, ends);
+        batch.publish()
     }
 
     /// Begins a batch: records that are published together, or not at all.
@@ -157,11 +230,8 @@ impl ByteProducer {
             .iter()
             .map(|part| part.len())
             .fold(0, usize::saturating_add);
-        if !self.has_room(length) {
-            self.open_segment(length);
-        }
-        let open = self.writer.open().expect("a segment with room was opened");
-        let block = self.writer.block(open);
+        self.make_room(length);
+        let block = self.open_block();
         let mut used = self.cursor.used;
         // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
         unsafe {
@@ -171,10 +241,16 @@ impl ByteProducer {
             }
             block.write_end(self.cursor.records, used as u32);
         }
-        self.cursor.used = used;
-        self.cursor.records += 1;
-        self.cursor.next += 1;
-        self.cursor.bytes += length as u64;
+        self.wrote(1, length);
+    }
+
+    /// Moves the cursor past what was written.
+    #[inline]
+    fn wrote(&mut self, records: usize, bytes: usize) {
+        self.cursor.used += bytes;
+        self.cursor.records += records;
+        self.cursor.next += records as u64;
+        self.cursor.bytes += bytes as u64;
     }
 
     /// Writes many records that lie back to back, unpublished; `ends` have been checked.
@@ -182,12 +258,8 @@ impl ByteProducer {
         let mut start = 0; // of record `done` in `bytes`
         let mut done = 0;
         while done < ends.len() {
-            let first = ends[done] as usize - start;
-            if !self.has_room(first) {
-                self.open_segment(first);
-            }
-            let open = self.writer.open().expect("a segment with room was opened");
-            let block = self.writer.block(open);
+            self.make_room(ends[done] as usize - start);
+            let block = self.open_block();
             let Cursor { used, records, .. } = self.cursor;
             let rest = &ends[done..];
             let fit = if block
@@ -219,24 +291,31 @@ impl ByteProducer {
                     block.write_end(records + index, (used + record_end as usize - start) as u32);
                 }
             }
-            self.cursor.used += end - start;
-            self.cursor.records += fit;
-            self.cursor.next += fit as u64;
-            self.cursor.bytes += (end - start) as u64;
+            self.wrote(fit, end - start);
             start = end;
             done += fit;
         }
     }
 
+    /// Sees to it that a record of `length` bytes has room in the open segment.
     #[inline]
-    fn has_room(&self, length: usize) -> bool {
+    fn make_room(&mut self, length: usize) {
         let Cursor { used, records, .. } = self.cursor;
-        self.writer.open().is_some_and(|open| {
+        let has_room = self.writer.open().is_some_and(|open| {
             self.writer
                 .block(open)
                 .room(used, records, 1)
                 .is_some_and(|room| length <= room)
-        })
+        });
+        if !has_room {
+            self.open_segment(length);
+        }
+    }
+
+    #[inline]
+    fn open_block(&self) -> &ByteBlock {
+        let open = self.writer.open().expect("a segment with room was opened");
+        self.writer.block(open)
     }
 
     /// Begins a segment in which a record of `length` bytes has room.
