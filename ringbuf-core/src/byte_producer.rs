@@ -206,6 +206,7 @@ impl ByteProducer {
     pub fn close(&mut self) {
         self.roll_back();
         self.ring.chain.close();
+        self.ring.chain.wake();
     }
 
     /// The ring that this appends to.
@@ -359,7 +360,7 @@ impl ByteProducer {
         self.cursor.records = 0;
     }
 
-    /// Publishes what is written, and forgets what is over the limits.
+    /// Publishes what is written, forgets what is over the limits, and wakes those who wait.
     #[inline]
     fn publish(&mut self) {
         if self.writer.has_pending() {
@@ -368,6 +369,7 @@ impl ByteProducer {
         self.published = self.cursor.next;
         self.advance_oldest(self.oldest);
         self.release_below_oldest();
+        self.ring.chain.wake();
     }
 
     /// Publishes, with the oldest sequence moved on to `at_least`, and further until the limits hold.

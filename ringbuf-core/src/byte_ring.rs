@@ -1,7 +1,7 @@
 //! `ByteRing`: the broadcast ring for records of any length, read as contiguous runs.
 //!
 //! The mechanism and its proof are the chain's (`chain.rs`); blocks are laid out by `byte_block.rs`;
-//! appending is `byte_producer.rs`, reading `byte_reader.rs`.
+//! appending is `byte_producer.rs`, reading `byte_reader.rs`, waiting `wait.rs`.
 
 use core::fmt;
 
@@ -62,8 +62,14 @@ impl ByteRing {
     ) -> Result<(ByteProducer, Self), InvalidOptions> {
         options.check()?;
         // The limits are the producer's business: it moves the floor record by record.
+        #[cfg_attr(not(feature = "std"), expect(unused_mut, reason = "nobody sleeps"))]
+        let mut chain = Chain::new(start, u64::MAX);
+        #[cfg(feature = "std")]
+        if options.waiting {
+            chain.let_readers_sleep();
+        }
         let ring = Self {
-            chain: Arc::new(Chain::new(start, u64::MAX)),
+            chain: Arc::new(chain),
         };
         Ok((ByteProducer::new(ring.clone(), start, options), ring))
     }

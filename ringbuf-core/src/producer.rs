@@ -161,7 +161,7 @@ impl<T: Send + Sync> Producer<T> {
     #[inline]
     fn publish(&self, next: u64) {
         self.ring.chain.publish_tail(next);
-        self.ring.wake();
+        self.ring.chain.wake();
     }
 
     /// Lets readers find one more segment, still without records, for the records from `next` on.
@@ -271,7 +271,7 @@ impl<T: Send + Sync> Drop for Unpublished<'_, T> {
 impl<T: Send + Sync> Drop for Producer<T> {
     fn drop(&mut self) {
         self.ring.chain.close();
-        self.ring.wake();
+        self.ring.chain.wake();
         if let Some(spare) = self.spare.take() {
             self.ring.chain.sub_memory(spare.memory());
         }

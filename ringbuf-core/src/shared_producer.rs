@@ -147,7 +147,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     pub fn close(&self) {
         self.shared.with(|shared| shared.closed = true);
         self.ring.chain.close();
-        self.ring.wake();
+        self.ring.chain.wake();
     }
 
     /// The ring that this appends to.
@@ -175,7 +175,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     /// What follows a publication, outside the lock.
     #[inline]
     fn finish(&self, opened: bool) {
-        self.ring.wake();
+        self.ring.chain.wake();
         if opened {
             self.recycle();
         }
