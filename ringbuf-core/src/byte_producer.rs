@@ -1,6 +1,6 @@
 //! The append side of a `ByteRing`: copies records in, publishes them, and forgets the oldest.
 //!
-//! Owned by one caller at a time (`&mut self`); publishes a record, or a whole batch, by one store.
+//! Owned by one caller at a time (`&mut self`), or behind the lock of `shared.rs`; publishes a record, or a whole batch, by one store.
 //! Never waits for a reader, never executes a read-modify-write while a segment has room.
 
 use core::fmt;
@@ -11,6 +11,7 @@ use crate::byte_options::{ByteRingOptions, check_limits, next_segment_bytes};
 use crate::byte_ring::ByteRing;
 use crate::error::InvalidOptions;
 use crate::segment::Block;
+use crate::shared_byte_producer::SharedByteProducer;
 use crate::writer::Writer;
 
 /// Where the next record goes in the open segment.
@@ -25,7 +26,7 @@ struct Cursor {
     records: usize,
 }
 
-/// The only append side of a [`ByteRing`]. Dropping it closes the ring.
+/// The only append side of a [`ByteRing`], until it is [shared](Self::share). Dropping it closes the ring.
 pub struct ByteProducer {
     ring: ByteRing,
     writer: Writer<ByteBlock>,
@@ -159,6 +160,12 @@ impl ByteProducer {
         self.begin();
         self.batch_start = self.cursor;
         ByteBatch { producer: self }
+    }
+
+    /// Makes this one of many: handles that can be cloned, and used by several threads at once.
+    #[must_use]
+    pub fn share(self) -> SharedByteProducer {
+        SharedByteProducer::new(self)
     }
 
     /// Forgets the records below `oldest` (all of them, if that is above the tail), and gives back the
@@ -360,16 +367,22 @@ impl ByteProducer {
         self.cursor.records = 0;
     }
 
-    /// Publishes what is written, forgets what is over the limits, and wakes those who wait.
+    /// Publishes what is written, and wakes those who wait for it.
     #[inline]
     fn publish(&mut self) {
+        self.publish_only();
+        self.ring.chain.wake();
+    }
+
+    /// Publishes what is written, and forgets what is over the limits. Wakes no one.
+    #[inline]
+    fn publish_only(&mut self) {
         if self.writer.has_pending() {
             self.writer.commit();
         }
         self.published = self.cursor.next;
         self.advance_oldest(self.oldest);
         self.release_below_oldest();
-        self.ring.chain.wake();
     }
 
     /// Publishes, with the oldest sequence moved on to `at_least`, and further until the limits hold.
@@ -439,6 +452,16 @@ impl ByteProducer {
         }
     }
 
+    /// Appends the records that `write` adds to a batch, and publishes them. Wakes no one.
+    #[inline]
+    pub(crate) fn append_only(&mut self, write: impl FnOnce(&mut ByteBatch<'_>)) -> Range<u64> {
+        let mut batch = self.batch();
+        write(&mut batch);
+        let first = batch.producer.published;
+        batch.producer.publish_only();
+        first..batch.producer.published
+    }
+
     /// Drops what is written and not published.
     fn roll_back(&mut self) {
         if self.cursor.next == self.published {
@@ -496,6 +519,16 @@ impl fmt::Debug for ByteProducer {
     }
 }
 
+/// Panics unless `ends` are where records in `bytes` can end.
+pub(crate) fn check_run(bytes: &[u8], ends: &[u32]) {
+    let last = ends.last().map_or(0, |&end| end as usize);
+    assert!(
+        last == bytes.len(),
+        "the last record must end where the bytes do"
+    );
+    assert!(ends.is_sorted(), "a record must not end before it starts");
+}
+
 /// Records on their way into a ring, unseen until [`publish`](Self::publish); dropped without it, none is ever visible.
 pub struct ByteBatch<'p> {
     producer: &'p mut ByteProducer,
@@ -516,12 +549,12 @@ impl ByteBatch<'_> {
     /// # Panics
     /// If `ends` goes back, or does not end at `bytes.len()`, or a record is larger than 2 GiB less some bytes.
     pub fn push_run(&mut self, bytes: &[u8], ends: &[u32]) {
-        let last = ends.last().map_or(0, |&end| end as usize);
-        assert!(
-            last == bytes.len(),
-            "the last record must end where the bytes do"
-        );
-        assert!(ends.is_sorted(), "a record must not end before it starts");
+        check_run(bytes, ends);
+        self.push_checked_run(bytes, ends);
+    }
+
+    /// Adds a run that was [checked](check_run).
+    pub(crate) fn push_checked_run(&mut self, bytes: &[u8], ends: &[u32]) {
         self.producer.write_run(bytes, ends);
     }
 

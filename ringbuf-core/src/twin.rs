@@ -108,7 +108,7 @@ pub(crate) const LOOK_AGAIN: bool = !cfg!(loom_twin = "closed_without_second_loo
 pub(crate) const RETIRE_PINNED: bool = !cfg!(loom_twin = "take_pinned");
 /// The end of a segment is written before a record beyond it is published.
 pub(crate) const SEAL: bool = !cfg!(loom_twin = "no_seal");
-/// A slice is appended under one lock.
+/// A slice, or a run of bytes, is appended under one lock.
 pub(crate) const ONE_LOCK: bool = !cfg!(loom_twin = "slice_torn");
 /// A producer among many looks for the end before it appends.
 pub(crate) const LOOK_FOR_END: bool = !cfg!(loom_twin = "append_after_close");

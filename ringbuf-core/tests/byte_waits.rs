@@ -102,7 +102,8 @@ impl Wake for Flag {
 
 #[test]
 fn an_async_layer_is_woken_once_for_each_publication() {
-    let (mut producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting()).unwrap();
+    let (producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting()).unwrap();
+    let producer = producer.share();
     let (flag, waker) = Flag::new();
     let mut cx = Context::from_waker(&waker);
     let mut reader = ring.reader(0);
@@ -113,9 +114,9 @@ fn an_async_layer_is_woken_once_for_each_publication() {
     assert!(gone.poll_ready(&mut cx).is_pending());
     drop(gone);
     assert_eq!(flag.wakes(), 0);
-    producer.append_batch(["1", "2", "3"]);
+    producer.append_batch(["1", "2", "3"]).unwrap();
     assert_eq!(flag.wakes(), 1);
-    producer.append(b"4");
+    producer.append(b"4").unwrap();
     producer.trim(1);
     assert_eq!(flag.wakes(), 1, "nobody waited");
     assert!(reader.poll_ready(&mut cx).is_ready());
@@ -164,7 +165,8 @@ fn a_waker_that_panics_harms_no_other_waiter() {
             panic!("boom");
         }
     }
-    let (mut producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting()).unwrap();
+    let (producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting()).unwrap();
+    let producer = producer.share();
     let (flag, waker) = Flag::new();
     let mut readers = [ring.reader(0), ring.reader(0), ring.reader(0)];
     let wakers = [&waker, &Waker::from(Arc::new(Bomb)), &waker];
@@ -175,5 +177,5 @@ fn a_waker_that_panics_harms_no_other_waiter() {
     let appended = catch_unwind(AssertUnwindSafe(|| producer.append(b"published")));
     assert!(appended.is_err());
     assert_eq!((ring.tail(), flag.wakes()), (1, 2), "the others are woken");
-    assert_eq!(producer.append(b"and on"), 1);
+    assert_eq!(producer.append(b"and on"), Ok(1));
 }

@@ -92,6 +92,18 @@ fn a_waiter_for_bytes_sees_the_record_or_is_woken() {
 }
 
 #[test]
+fn a_waiter_for_bytes_sees_the_record_of_one_of_many_or_is_woken() {
+    loom::model(|| {
+        let (producer, ring) = byte_ring();
+        let producer = producer.share();
+        let reader = ring.reader(0);
+        let thread = loom::thread::spawn(move || wait_for_byte(reader));
+        producer.append_run(&[7, 8], &[1, 2]).unwrap();
+        assert_eq!(thread.join().unwrap(), Ok(7));
+    });
+}
+
+#[test]
 fn a_waiter_for_bytes_sees_the_end_or_is_woken() {
     loom::model(|| {
         let (producer, ring) = byte_ring();
