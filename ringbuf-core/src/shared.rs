@@ -10,11 +10,13 @@
 //!   the lock is taken, the drop of old values and wakers after it is given back. A call that panics before has appended nothing, one
 //!   that panics in a drop or in a waker has published its records.
 //! - Where the ring itself panics (a record above 2 GiB, no memory), the lock is given back, and nothing was appended.
+//! - What a call delays the others by is the move or the copy of its own records, and the memory that they need; a trim, and new limits,
+//!   the memory that they give back.
 //! - An owner that the system takes off its core inside the lock delays the other owners until it runs again: they spin for
 //!   a moment, then yield. It delays no reader: all that is published stays readable, and there are
 //!   no holes, for a sequence is given out only together with its record.
 //!
-//! `tests/producer_faults.rs` shows the first, `a_producer_stopped_inside_delays_no_reader` in `shared_producer.rs` the second.
+//! `tests/producer_faults.rs` and `tests/byte_producers.rs` show the first two, `a_producer_stopped_inside_delays_no_reader` below the last.
 //!
 //! # Why a lock
 //!
@@ -76,5 +78,70 @@ impl<P> Shared<P> {
 impl<P> Clone for Shared<P> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(all(test, feature = "std", not(any(loom, shuttle))))]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::Shared;
+    use crate::{ByteRing, ByteRingOptions, Ring, TryReadError};
+
+    /// Stops an owner inside while `look` looks, then lets it do `work`, and another owner after it.
+    fn stop_inside<P: Send>(shared: &Shared<P>, work: impl Fn(&mut P) + Sync, look: impl FnOnce()) {
+        let (inside, is_inside) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        thread::scope(|scope| {
+            let work = &work;
+            scope.spawn(move || {
+                shared.with(|producer| {
+                    inside.send(()).unwrap();
+                    may_go_on.recv().unwrap();
+                    work(producer);
+                });
+            });
+            is_inside.recv().unwrap();
+            let other =
+                scope.spawn(move || shared.append((), |producer, ()| work(producer)).unwrap());
+            look();
+            assert!(!other.is_finished(), "the lock lets one in at a time");
+            go_on.send(()).unwrap();
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_producer_stopped_inside_delays_no_reader() {
+        let (mut producer, ring) = Ring::new(100).unwrap();
+        producer.append_slice(&[0, 1, 2]);
+        let mut reader = ring.reader(0);
+        let append = |producer: &mut crate::Producer<u64>| {
+            producer.append_only([producer.ring().tail()]);
+        };
+        stop_inside(&Shared::new(producer), append, || {
+            assert_eq!(reader.read_batch(10), Ok(&[0, 1, 2][..]));
+            assert_eq!(reader.try_read(), Err(TryReadError::Empty));
+            assert_eq!(ring.reader(1).try_read(), Ok(&1));
+        });
+        assert_eq!(reader.read_batch(10), Ok(&[3, 4][..]));
+    }
+
+    #[test]
+    fn a_producer_of_bytes_stopped_inside_delays_no_reader() {
+        let (mut producer, ring) = ByteRing::new(ByteRingOptions::new()).unwrap();
+        producer.append_batch(["0", "1", "2"]);
+        let mut reader = ring.reader(0);
+        let append = |producer: &mut crate::ByteProducer| {
+            let record = [b'0' + producer.ring().tail() as u8];
+            producer.append_only(|batch| batch.push(&[&record]));
+        };
+        stop_inside(&Shared::new(producer), append, || {
+            assert_eq!(reader.try_read(10, 10).unwrap().bytes(), b"012");
+            assert_eq!(reader.try_read(10, 10).unwrap_err(), TryReadError::Empty);
+            assert_eq!(ring.reader(1).try_read(1, 1).unwrap().bytes(), b"1");
+        });
+        assert_eq!(reader.try_read(10, 10).unwrap().bytes(), b"34");
     }
 }
