@@ -2,17 +2,21 @@
 //!
 //! Owned by one caller at a time (`&mut self`), or behind the lock of `shared.rs`; publishes a record, or a whole batch, by one store.
 //! Never waits for a reader, never executes a read-modify-write while a segment has room.
+//!
+//! An append writes the record's own lines, a sixteenth of the line with its end position, and the line of the tail; it reads a
+//! sixteenth of a line of the oldest segment's end positions. It does not look at a segment's header, whose line readers
+//! take by their pins. So what it costs, where the ring is larger than the caches, is what it costs to copy the record there.
 
 use core::fmt;
 use core::ops::Range;
 
-use crate::byte_block::{ByteBlock, END};
+use crate::byte_block::{ByteBlock, END, Places};
 use crate::byte_options::{ByteRingOptions, check_limits, next_segment_bytes};
 use crate::byte_ring::ByteRing;
 use crate::error::InvalidOptions;
 use crate::segment::Block;
 use crate::shared_byte_producer::SharedByteProducer;
-use crate::writer::Writer;
+use crate::writer::{Live, Writer};
 
 /// Where the next record goes in the open segment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +34,8 @@ struct Cursor {
 pub struct ByteProducer {
     ring: ByteRing,
     writer: Writer<ByteBlock>,
+    /// Of the open segment's block.
+    open: Places,
     options: ByteRingOptions,
     /// What is written: ahead of `published` while a batch is under way.
     cursor: Cursor,
@@ -44,6 +50,11 @@ pub struct ByteProducer {
     spare: Option<ByteBlock>,
 }
 
+// SAFETY: as if the open block were owned: it is in the chain, which the ring keeps.
+unsafe impl Send for ByteProducer {}
+// SAFETY: nothing changes through a shared producer.
+unsafe impl Sync for ByteProducer {}
+
 impl ByteProducer {
     pub(crate) fn new(ring: ByteRing, start: u64, options: ByteRingOptions) -> Self {
         let cursor = Cursor {
@@ -54,6 +65,7 @@ impl ByteProducer {
         Self {
             ring,
             writer,
+            open: Places::NONE,
             options,
             cursor,
             published: start,
@@ -104,12 +116,11 @@ impl ByteProducer {
         self.begin();
         let sequence = self.cursor.next;
         self.make_room(length);
-        let block = self.open_block();
         let Cursor { used, records, .. } = self.cursor;
         // SAFETY: C-I2: the only producer, beyond what is published; there is room.
         unsafe {
-            block.fill(used, length, fill);
-            block.write_end(records, (used + length) as u32);
+            self.open.fill(used, length, fill);
+            self.open.write_end(records, (used + length) as u32);
         }
         self.wrote(1, length);
         self.publish();
@@ -183,6 +194,7 @@ impl ByteProducer {
             while let Some(taken) = self.writer.evict_open(self.published) {
                 self.keep_or_free(taken.cleared());
             }
+            self.look_at_open();
         }
         let mut looks = self.writer.all_looks();
         while let Some(taken) = self.writer.sweep(&mut looks) {
@@ -239,15 +251,14 @@ impl ByteProducer {
             .map(|part| part.len())
             .fold(0, usize::saturating_add);
         self.make_room(length);
-        let block = self.open_block();
         let mut used = self.cursor.used;
         // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
         unsafe {
             for part in parts {
-                block.write(used, part);
+                self.open.write(used, part);
                 used += part.len();
             }
-            block.write_end(self.cursor.records, used as u32);
+            self.open.write_end(self.cursor.records, used as u32);
         }
         self.wrote(1, length);
     }
@@ -267,10 +278,10 @@ impl ByteProducer {
         let mut done = 0;
         while done < ends.len() {
             self.make_room(ends[done] as usize - start);
-            let block = self.open_block();
+            let open = self.open;
             let Cursor { used, records, .. } = self.cursor;
             let rest = &ends[done..];
-            let fit = if block
+            let fit = if open
                 .room(used, records, rest.len())
                 .is_some_and(|room| bytes.len() - start <= room)
             {
@@ -280,7 +291,7 @@ impl ByteProducer {
                 while indices.0 < indices.1 {
                     let middle = indices.1 - (indices.1 - indices.0) / 2;
                     let length = rest[middle - 1] as usize - start;
-                    if block
+                    if open
                         .room(used, records, middle)
                         .is_some_and(|room| length <= room)
                     {
@@ -294,9 +305,9 @@ impl ByteProducer {
             let end = rest[fit - 1] as usize;
             // SAFETY: C-I2: the only producer, beyond what is published; the room was checked.
             unsafe {
-                block.write(used, &bytes[start..end]);
+                open.write(used, &bytes[start..end]);
                 for (index, &record_end) in rest[..fit].iter().enumerate() {
-                    block.write_end(records + index, (used + record_end as usize - start) as u32);
+                    open.write_end(records + index, (used + record_end as usize - start) as u32);
                 }
             }
             self.wrote(fit, end - start);
@@ -309,21 +320,10 @@ impl ByteProducer {
     #[inline]
     fn make_room(&mut self, length: usize) {
         let Cursor { used, records, .. } = self.cursor;
-        let has_room = self.writer.open().is_some_and(|open| {
-            self.writer
-                .block(open)
-                .room(used, records, 1)
-                .is_some_and(|room| length <= room)
-        });
-        if !has_room {
+        let room = self.open.room(used, records, 1);
+        if room.is_none_or(|room| room < length) {
             self.open_segment(length);
         }
-    }
-
-    #[inline]
-    fn open_block(&self) -> &ByteBlock {
-        let open = self.writer.open().expect("a segment with room was opened");
-        self.writer.block(open)
     }
 
     /// Begins a segment in which a record of `length` bytes has room.
@@ -363,8 +363,15 @@ impl ByteProducer {
         };
         self.writer
             .begin(block, self.cursor.next, self.cursor.bytes);
+        self.look_at_open();
         self.cursor.used = 0;
         self.cursor.records = 0;
+    }
+
+    /// After the open segment has become another one.
+    fn look_at_open(&mut self) {
+        let open = self.writer.open();
+        self.open = open.map_or(Places::NONE, |open| self.writer.block(open).places());
     }
 
     /// Publishes what is written, and wakes those who wait for it.
@@ -402,35 +409,29 @@ impl ByteProducer {
         self.ring.chain.publish(tail, self.oldest);
     }
 
-    /// The first sequence, not below `at_least`, from which on the bytes are within the limit.
+    /// Moves the oldest sequence on to the first, not below `at_least`, from which on the bytes are within the limit.
     fn find_oldest(&mut self, at_least: u64) {
         let Cursor {
             next: tail, bytes, ..
         } = self.cursor;
         let max_bytes = self.options.max_bytes;
-        let live = self.writer.live();
-        let passed =
-            |base: u64, base_bytes: u64| base <= at_least || bytes - base_bytes > max_bytes;
-        // Oldest first; few are passed, mostly none.
-        let mut index = 0;
-        let mut next = self.writer.second();
-        while next.is_some_and(|next| passed(next.base, next.base_bytes)) {
-            index += 1;
-            next = live.get(index + 1);
-        }
-        let Some(segment) = live.get(index) else {
+        let passed = |live: &Live<_>| live.base <= at_least || bytes - live.base_bytes > max_bytes;
+        let Some(mut segment) = self.writer.front() else {
             return;
         };
+        if self.writer.second().is_some_and(passed) {
+            let live = self.writer.live();
+            segment = &live[live.partition_point(passed).max(1) - 1];
+        }
         let block = self.writer.block(segment);
+        let mut oldest = self.oldest.max(at_least).max(segment.base);
+        let mut before = self.oldest_bytes;
         let bytes_before = |sequence: u64| {
             let records = (sequence - segment.base) as usize;
             // SAFETY: written by this producer: `sequence` is not above the segment's end.
             segment.base_bytes + unsafe { block.start(records) } as u64
         };
-        let mut oldest = self.oldest;
-        let mut before = self.oldest_bytes;
-        if oldest < segment.base.max(at_least) {
-            oldest = segment.base.max(at_least);
+        if oldest != self.oldest {
             before = bytes_before(oldest);
         }
         while oldest < tail && bytes - before > max_bytes {
@@ -470,6 +471,7 @@ impl ByteProducer {
         while let Some(block) = self.writer.abandon() {
             self.keep_or_free(block);
         }
+        self.look_at_open();
         self.cursor = self.batch_start;
     }
 

@@ -58,9 +58,8 @@ pub(crate) struct Writer<B: Block> {
     live: VecDeque<Live<B>>,
     /// Filled by what is not published yet; readers cannot enter.
     pending: VecDeque<Live<B>>,
-    /// The newest of both: the open one, at hand because each append asks for it.
-    open: Option<Live<B>>,
-    /// The second oldest in the directory, at hand as well: where the oldest one ends.
+    /// The oldest in the directory and the one behind it, where that one ends: at hand because each append may ask for them.
+    front: Option<Live<B>>,
     second: Option<Live<B>>,
     /// Evicted while a reader was inside.
     retired: VecDeque<Link<B>>,
@@ -76,7 +75,7 @@ impl<B: Block> Writer<B> {
             chain,
             live: VecDeque::new(),
             pending: VecDeque::new(),
-            open: None,
+            front: None,
             second: None,
             retired: VecDeque::new(),
             free: Vec::new(),
@@ -89,6 +88,12 @@ impl<B: Block> Writer<B> {
         &self.live
     }
 
+    /// The oldest of [`live`](Self::live).
+    #[inline]
+    pub(crate) fn front(&self) -> Option<&Live<B>> {
+        self.front.as_ref()
+    }
+
     /// The second oldest of [`live`](Self::live).
     #[inline]
     pub(crate) fn second(&self) -> Option<&Live<B>> {
@@ -99,10 +104,9 @@ impl<B: Block> Writer<B> {
         !self.pending.is_empty()
     }
 
-    /// The segment that is written to.
-    #[inline]
+    /// The segment that is written to: the newest of all.
     pub(crate) fn open(&self) -> Option<&Live<B>> {
-        self.open.as_ref()
+        self.pending.back().or_else(|| self.live.back())
     }
 
     #[inline]
@@ -136,7 +140,6 @@ impl<B: Block> Writer<B> {
             base,
             base_bytes,
         });
-        self.changed();
     }
 
     /// Lets readers into what was begun: before the tail that covers it is published.
@@ -153,16 +156,15 @@ impl<B: Block> Writer<B> {
         self.changed();
     }
 
-    /// After each change of the two queues.
+    /// After each change of the directory.
     fn changed(&mut self) {
-        self.open = self.pending.back().or_else(|| self.live.back()).copied();
+        self.front = self.live.front().copied();
         self.second = self.live.get(1).copied();
     }
 
     /// Takes back one block that was begun and not committed.
     pub(crate) fn abandon(&mut self) -> Option<B> {
         let begun = self.pending.pop_back()?;
-        self.changed();
         self.take_block(begun.link)
     }
 
