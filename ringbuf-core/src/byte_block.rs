@@ -54,30 +54,12 @@ impl ByteBlock {
         self.words.len() * END
     }
 
-    /// Its places, to be written to while the block stays where it is.
+    /// Its places, to be used while the block stays where it is.
+    #[inline]
     pub(crate) fn places(&self) -> Places {
         Places {
             words: &raw const *self.words,
             witness: &raw const self.witness,
-        }
-    }
-
-    /// Where record number `index` starts, which is where the one before ends.
-    ///
-    /// # Safety
-    /// The record before, if there is one, is published to the caller, whose pin keeps the segment, or
-    /// the caller is the producer and has written it.
-    #[inline]
-    pub(crate) unsafe fn start(&self, index: usize) -> usize {
-        if index == 0 {
-            return 0;
-        }
-        debug_assert!(index <= self.words.len());
-        self.witness.read(index - 1, index);
-        // SAFETY: in the block, written, and by C-I2 not again in this life.
-        unsafe {
-            let cell = self.words.get_unchecked(self.words.len() - index);
-            UnsafeCell::raw_get(cell.as_ptr()).read() as usize
         }
     }
 
@@ -93,7 +75,7 @@ impl ByteBlock {
     }
 }
 
-/// The places of a block, as its producer knows them without a look at the segment's header: readers take that
+/// The places of a block. Its producer has them at hand, without a look at the segment's header: readers take that
 /// line by their pins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places {
@@ -168,6 +150,25 @@ impl Places {
                 .add(self.words.len() - 1 - index);
             UnsafeCell::raw_get(cell).write(end);
         };
+    }
+
+    /// Where record number `index` starts, which is where the one before ends.
+    ///
+    /// # Safety
+    /// The block is where it was, and the record before, if there is one, is published to the caller, or the caller is
+    /// the producer and has written it.
+    #[inline]
+    pub(crate) unsafe fn start(self, index: usize) -> usize {
+        if index == 0 {
+            return 0;
+        }
+        debug_assert!(index <= self.words.len());
+        // SAFETY: the block is there, the end in it and written, and by C-I2 not again in this life.
+        unsafe {
+            (*self.witness).read(index - 1, index);
+            let cell = self.words.cast::<UnsafeCell<u32>>();
+            UnsafeCell::raw_get(cell.add(self.words.len() - index)).read() as usize
+        }
     }
 }
 

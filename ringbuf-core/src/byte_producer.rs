@@ -16,7 +16,7 @@ use crate::byte_ring::ByteRing;
 use crate::error::InvalidOptions;
 use crate::segment::Block;
 use crate::shared_byte_producer::SharedByteProducer;
-use crate::writer::{Live, Writer};
+use crate::writer::Writer;
 
 /// Where the next record goes in the open segment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,12 +30,42 @@ struct Cursor {
     records: usize,
 }
 
+/// A segment that readers can find, as far as an append has to know it.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    places: Places,
+    /// The first record's sequence, and the bytes of all records before it.
+    base: u64,
+    base_bytes: u64,
+    /// The same of the next segment; the largest numbers if there is none.
+    limit: u64,
+    limit_bytes: u64,
+}
+
+impl Kept {
+    const NONE: Self = Self {
+        places: Places::NONE,
+        base: u64::MAX,
+        base_bytes: u64::MAX,
+        limit: u64::MAX,
+        limit_bytes: u64::MAX,
+    };
+
+    /// Whether the oldest record is to be in a later segment: not below `at_least`, and with so many bytes at most behind it.
+    #[inline]
+    fn is_passed(&self, at_least: u64, bytes: u64, max_bytes: u64) -> bool {
+        self.limit <= at_least || bytes.saturating_sub(self.limit_bytes) > max_bytes
+    }
+}
+
 /// The only append side of a [`ByteRing`], until it is [shared](Self::share). Dropping it closes the ring.
 pub struct ByteProducer {
     ring: ByteRing,
     writer: Writer<ByteBlock>,
     /// Of the open segment's block.
     open: Places,
+    /// The oldest segment that readers can find.
+    front: Kept,
     options: ByteRingOptions,
     /// What is written: ahead of `published` while a batch is under way.
     cursor: Cursor,
@@ -66,6 +96,7 @@ impl ByteProducer {
             ring,
             writer,
             open: Places::NONE,
+            front: Kept::NONE,
             options,
             cursor,
             published: start,
@@ -194,7 +225,7 @@ impl ByteProducer {
             while let Some(taken) = self.writer.evict_open(self.published) {
                 self.keep_or_free(taken.cleared());
             }
-            self.look_at_open();
+            self.look_at_ends();
         }
         let mut looks = self.writer.all_looks();
         while let Some(taken) = self.writer.sweep(&mut looks) {
@@ -363,15 +394,9 @@ impl ByteProducer {
         };
         self.writer
             .begin(block, self.cursor.next, self.cursor.bytes);
-        self.look_at_open();
+        self.look_at_ends();
         self.cursor.used = 0;
         self.cursor.records = 0;
-    }
-
-    /// After the open segment has become another one.
-    fn look_at_open(&mut self) {
-        let open = self.writer.open();
-        self.open = open.map_or(Places::NONE, |open| self.writer.block(open).places());
     }
 
     /// Publishes what is written, and wakes those who wait for it.
@@ -386,6 +411,7 @@ impl ByteProducer {
     fn publish_only(&mut self) {
         if self.writer.has_pending() {
             self.writer.commit();
+            self.look_at_ends();
         }
         self.published = self.cursor.next;
         self.advance_oldest(self.oldest);
@@ -411,30 +437,27 @@ impl ByteProducer {
 
     /// Moves the oldest sequence on to the first, not below `at_least`, from which on the bytes are within the limit.
     fn find_oldest(&mut self, at_least: u64) {
-        let Cursor {
-            next: tail, bytes, ..
-        } = self.cursor;
+        let bytes = self.cursor.bytes;
         let max_bytes = self.options.max_bytes;
-        let passed = |live: &Live<_>| live.base <= at_least || bytes - live.base_bytes > max_bytes;
-        let Some(mut segment) = self.writer.front() else {
-            return;
+        let later;
+        let segment = if self.front.is_passed(at_least, bytes, max_bytes) {
+            later = self.last_passed(at_least);
+            &later
+        } else {
+            &self.front
         };
-        if self.writer.second().is_some_and(passed) {
-            let live = self.writer.live();
-            segment = &live[live.partition_point(passed).max(1) - 1];
-        }
-        let block = self.writer.block(segment);
         let mut oldest = self.oldest.max(at_least).max(segment.base);
         let mut before = self.oldest_bytes;
         let bytes_before = |sequence: u64| {
             let records = (sequence - segment.base) as usize;
-            // SAFETY: written by this producer: `sequence` is not above the segment's end.
-            segment.base_bytes + unsafe { block.start(records) } as u64
+            // SAFETY: written by this producer, and the segment still is what it was when it was looked at: `sequence` is in
+            // it or at its end, for there the limit holds.
+            segment.base_bytes + unsafe { segment.places.start(records) } as u64
         };
         if oldest != self.oldest {
             before = bytes_before(oldest);
         }
-        while oldest < tail && bytes - before > max_bytes {
+        while bytes - before > max_bytes {
             oldest += 1;
             before = bytes_before(oldest);
         }
@@ -442,14 +465,54 @@ impl ByteProducer {
         self.oldest_bytes = before;
     }
 
+    /// The segment in which the oldest record will be.
+    #[cold]
+    fn last_passed(&self, at_least: u64) -> Kept {
+        let (bytes, max_bytes) = (self.cursor.bytes, self.options.max_bytes);
+        let live = self.writer.live();
+        let passed = live
+            .partition_point(|live| live.base <= at_least || bytes - live.base_bytes > max_bytes);
+        self.kept(passed - 1) // at least the second one is
+    }
+
     /// Takes back the segments that are wholly below the oldest sequence.
     #[inline]
     fn release_below_oldest(&mut self) {
-        while self.writer.has_below(self.oldest) {
-            let Some(taken) = self.writer.evict(self.oldest) else {
-                break;
-            };
+        if self.oldest >= self.front.limit {
+            self.release_front();
+        }
+    }
+
+    #[cold]
+    fn release_front(&mut self) {
+        while let Some(taken) = self.writer.evict(self.oldest) {
             self.keep_or_free(taken.cleared());
+        }
+        self.look_at_ends();
+    }
+
+    /// After a segment came or went.
+    #[cold]
+    fn look_at_ends(&mut self) {
+        let open = self.writer.open();
+        self.open = open.map_or(Places::NONE, |open| self.writer.block(open).places());
+        self.front = if self.writer.live().is_empty() {
+            Kept::NONE
+        } else {
+            self.kept(0)
+        };
+    }
+
+    /// What there is to know of one of the segments that readers can find.
+    fn kept(&self, index: usize) -> Kept {
+        let live = self.writer.live();
+        let next = live.get(index + 1);
+        Kept {
+            places: self.writer.block(&live[index]).places(),
+            base: live[index].base,
+            base_bytes: live[index].base_bytes,
+            limit: next.map_or(u64::MAX, |next| next.base),
+            limit_bytes: next.map_or(u64::MAX, |next| next.base_bytes),
         }
     }
 
@@ -471,7 +534,7 @@ impl ByteProducer {
         while let Some(block) = self.writer.abandon() {
             self.keep_or_free(block);
         }
-        self.look_at_open();
+        self.look_at_ends();
         self.cursor = self.batch_start;
     }
 

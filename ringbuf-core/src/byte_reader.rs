@@ -216,7 +216,7 @@ impl Run {
     #[inline]
     fn edge(&self, record: usize) -> usize {
         // SAFETY: the run's records are published, the one before it is, and the pin keeps the block.
-        unsafe { self.pin.block().start(self.index + record) }
+        unsafe { self.pin.block().places().start(self.index + record) }
     }
 
     #[inline]

@@ -58,9 +58,6 @@ pub(crate) struct Writer<B: Block> {
     live: VecDeque<Live<B>>,
     /// Filled by what is not published yet; readers cannot enter.
     pending: VecDeque<Live<B>>,
-    /// The oldest in the directory and the one behind it, where that one ends: at hand because each append may ask for them.
-    front: Option<Live<B>>,
-    second: Option<Live<B>>,
     /// Evicted while a reader was inside.
     retired: VecDeque<Link<B>>,
     /// Headers without a block, taken.
@@ -75,8 +72,6 @@ impl<B: Block> Writer<B> {
             chain,
             live: VecDeque::new(),
             pending: VecDeque::new(),
-            front: None,
-            second: None,
             retired: VecDeque::new(),
             free: Vec::new(),
             first: 0,
@@ -86,18 +81,6 @@ impl<B: Block> Writer<B> {
     /// Segments that readers can find, oldest first.
     pub(crate) fn live(&self) -> &VecDeque<Live<B>> {
         &self.live
-    }
-
-    /// The oldest of [`live`](Self::live).
-    #[inline]
-    pub(crate) fn front(&self) -> Option<&Live<B>> {
-        self.front.as_ref()
-    }
-
-    /// The second oldest of [`live`](Self::live).
-    #[inline]
-    pub(crate) fn second(&self) -> Option<&Live<B>> {
-        self.second.as_ref()
     }
 
     pub(crate) fn has_pending(&self) -> bool {
@@ -153,13 +136,6 @@ impl<B: Block> Writer<B> {
                 .install(next.link, self.first, self.first + self.live.len() as u64);
             self.live.push_back(next);
         }
-        self.changed();
-    }
-
-    /// After each change of the directory.
-    fn changed(&mut self) {
-        self.front = self.live.front().copied();
-        self.second = self.live.get(1).copied();
     }
 
     /// Takes back one block that was begun and not committed.
@@ -169,9 +145,9 @@ impl<B: Block> Writer<B> {
     }
 
     /// Whether the oldest segment has only records below `oldest`.
-    #[inline]
-    pub(crate) fn has_below(&self, oldest: u64) -> bool {
-        self.second.is_some_and(|second| second.base <= oldest)
+    fn has_below(&self, oldest: u64) -> bool {
+        let second = self.live.get(1);
+        second.is_some_and(|second| second.base <= oldest)
     }
 
     /// Takes the oldest segment out if all its records are below `oldest`, which must be visible to
@@ -201,7 +177,6 @@ impl<B: Block> Writer<B> {
 
     fn evict_front(&mut self) -> Option<Taken<B>> {
         let front = self.live.pop_front()?;
-        self.changed();
         self.first += 1;
         self.chain.uninstall(self.first);
         self.take_or_retire(front.link)
