@@ -324,12 +324,6 @@ impl<B: Block> Chain<B> {
 
     // What only the producer calls (there is one: `Writer` is not `Clone` and owns these).
 
-    /// The tail, as its only writer reads it.
-    #[inline]
-    pub(super) fn written_tail(&self) -> u64 {
-        self.words.tail.load(Relaxed)
-    }
-
     /// Publishes all that was written below `tail`, and forgets what is below `floor`.
     #[inline]
     pub(super) fn publish(&self, tail: u64, floor: u64) {
