@@ -5,8 +5,9 @@
 //!     cargo run --release -p ringbuf-core --example stress --target x86_64-unknown-linux-gnu --target-dir target/tsan
 //! ```
 //!
-//! With `--cfg loom_twin="unpin_relaxed"` in the flags, the thread sanitizer must report a race; with `no_pin`, the address
-//! sanitizer a use after free; with `leak`, the leak sanitizer a leak: `cargo xtask sanitize` sees to it.
+//! With `--cfg twins` in the flags and `FOOTMAN_TWIN=ringbuf-core:unpin_relaxed` in the environment, the thread sanitizer
+//! must report a race; with `no_pin`, the address sanitizer a use after free; with `leak`, the leak sanitizer a leak:
+//! `cargo xtask sanitize` sees to it.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 

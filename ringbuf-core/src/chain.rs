@@ -200,7 +200,7 @@ impl<B: Block> Chain<B> {
 
     #[inline]
     pub(crate) fn tail(&self) -> u64 {
-        self.words.tail.load(twin::TAIL_LOAD) // R1
+        self.words.tail.load(twin::tail_load()) // R1
     }
 
     /// The oldest sequence kept when the tail was `tail`, or later.
@@ -211,7 +211,7 @@ impl<B: Block> Chain<B> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.words.closed.load(twin::CLOSED_LOAD) // R2
+        self.words.closed.load(twin::closed_load()) // R2
     }
 
     pub(crate) fn retained_bytes(&self) -> u64 {
@@ -239,7 +239,7 @@ impl<B: Block> Chain<B> {
                     return Look::Empty;
                 }
                 // The last records may have been published between the two looks.
-                if !twin::LOOK_AGAIN || position >= self.tail() {
+                if !twin::look_again() || position >= self.tail() {
                     return Look::Closed;
                 }
                 continue;
@@ -249,7 +249,7 @@ impl<B: Block> Chain<B> {
                 if segment.pin.try_pin() {
                     let pin = Pinned(link); // from here on the pin is given back
                     let limit = segment.limit();
-                    if !twin::CHECK_BASE || (segment.base() <= position && position < limit) {
+                    if !twin::check_base() || (segment.base() <= position && position < limit) {
                         hint.0 = Some(link);
                         return Look::Here {
                             pin,
@@ -303,7 +303,7 @@ impl<B: Block> Chain<B> {
     }
 
     fn directory(&self) -> Option<&Directory<B>> {
-        let directory = self.words.directory.load(twin::DIRECTORY_LOAD); // R4
+        let directory = self.words.directory.load(twin::directory_load()); // R4
         // SAFETY: C-I1: null, or a directory that lives as long as the chain.
         let directory = unsafe { directory.as_ref() }?;
         directory.witness.read(0, 1);
@@ -328,13 +328,13 @@ impl<B: Block> Chain<B> {
     #[inline]
     pub(super) fn publish(&self, tail: u64, floor: u64) {
         self.words.floor.store(floor, Relaxed); // C2
-        self.words.tail.store(tail, twin::TAIL_STORE); // C3
+        self.words.tail.store(tail, twin::tail_store()); // C3
     }
 
     /// [`publish`](Self::publish) where the floor does not change.
     #[inline]
     pub(super) fn publish_tail(&self, tail: u64) {
-        self.words.tail.store(tail, twin::TAIL_STORE); // C3
+        self.words.tail.store(tail, twin::tail_store()); // C3
     }
 
     pub(super) fn set_retained_bytes(&self, bytes: u64) {
@@ -352,7 +352,7 @@ impl<B: Block> Chain<B> {
     }
 
     pub(super) fn close(&self) {
-        self.words.closed.store(true, twin::CLOSED_STORE); // C4
+        self.words.closed.store(true, twin::closed_store()); // C4
     }
 
     /// Makes a header, taken and without a block.
@@ -393,7 +393,7 @@ impl<B: Block> Chain<B> {
                     .store(full.place(number).load(Relaxed), Relaxed);
             }
         }
-        self.words.directory.store(grown, twin::DIRECTORY_STORE); // C5
+        self.words.directory.store(grown, twin::directory_store()); // C5
         grown
     }
 
@@ -405,7 +405,7 @@ impl<B: Block> Chain<B> {
 
 impl<B: Block> Drop for Chain<B> {
     fn drop(&mut self) {
-        if cfg!(loom_twin = "leak") {
+        if twin::is("leak") {
             return;
         }
         let tail = self.words.tail.load(Relaxed);

@@ -26,7 +26,7 @@ impl<T> Lock<T> {
         let mut turns = 0;
         while self
             .locked
-            .compare_exchange_weak(false, true, twin::LOCK, Relaxed)
+            .compare_exchange_weak(false, true, twin::lock(), Relaxed)
             .is_err()
         {
             back_off(&mut turns);
@@ -46,6 +46,6 @@ struct Unlock<'l>(&'l AtomicBool);
 impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.store(false, twin::UNLOCK);
+        self.0.store(false, twin::unlock());
     }
 }

@@ -55,10 +55,10 @@ impl PinWord {
     /// Enters, unless the segment is the producer's. `true` must be answered by one [`unpin`](Self::unpin).
     #[inline]
     pub(crate) fn try_pin(&self) -> bool {
-        if !twin::COUNT_PINS {
-            return self.0.load(twin::PIN) & FLAG == 0;
+        if !twin::count_pins() {
+            return self.0.load(twin::pin()) & FLAG == 0;
         }
-        if self.0.fetch_add(1, twin::PIN) & FLAG == 0 {
+        if self.0.fetch_add(1, twin::pin()) & FLAG == 0 {
             return true; // P1
         }
         self.0.fetch_sub(1, Relaxed); // nothing was read: nothing to order
@@ -68,24 +68,24 @@ impl PinWord {
     /// Leaves: what was read under the pin has been read.
     #[inline]
     pub(crate) fn unpin(&self) {
-        if twin::COUNT_PINS {
-            let before = self.0.fetch_sub(1, twin::UNPIN); // P2
+        if twin::count_pins() {
+            let before = self.0.fetch_sub(1, twin::unpin()); // P2
             debug_assert!(before & !FLAG != 0, "a pin was given back that nobody had");
         }
     }
 
     /// Takes the segment for the producer, if no reader is inside.
     pub(crate) fn try_take(&self) -> bool {
-        if !twin::RETIRE_PINNED {
-            return self.0.fetch_or(FLAG, twin::TAKE) & FLAG == 0;
+        if !twin::retire_pinned() {
+            return self.0.fetch_or(FLAG, twin::take()) & FLAG == 0;
         }
         self.0
-            .compare_exchange(0, FLAG, twin::TAKE, Relaxed)
+            .compare_exchange(0, FLAG, twin::take(), Relaxed)
             .is_ok() // P3
     }
 
     /// Lets readers in again. Readers that only looked may be counted still: they leave by themselves.
     pub(crate) fn release(&self) {
-        self.0.fetch_sub(FLAG, twin::RELEASE); // P4
+        self.0.fetch_sub(FLAG, twin::release()); // P4
     }
 }

@@ -56,7 +56,7 @@ impl<P> Shared<P> {
         append: impl FnOnce(&mut P, V) -> R,
     ) -> Result<R, Closed<V>> {
         self.0.with(|inside| {
-            if twin::LOOK_FOR_END && inside.closed {
+            if twin::look_for_end() && inside.closed {
                 Err(Closed(values))
             } else {
                 Ok(append(&mut inside.producer, values))

@@ -132,7 +132,7 @@ impl SharedByteProducer {
     /// As [`ByteBatch::push_run`]: nothing was appended.
     pub fn append_run(&self, bytes: &[u8], ends: &[u32]) -> Result<Range<u64>, Closed<()>> {
         check_run(bytes, ends);
-        if !twin::ONE_LOCK && ends.len() > 1 {
+        if !twin::one_lock() && ends.len() > 1 {
             let (front, back) = bytes.split_at(ends[0] as usize);
             let ends: Vec<_> = ends[1..].iter().map(|end| end - ends[0]).collect();
             let first = self.append(front)?;

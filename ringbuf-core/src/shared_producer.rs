@@ -100,7 +100,7 @@ impl<T: Send + Sync> SharedProducer<T> {
     where
         T: Copy,
     {
-        if !twin::ONE_LOCK && values.len() > 1 {
+        if !twin::one_lock() && values.len() > 1 {
             let (front, back) = values.split_at(1);
             let front = self.append_slice(front)?;
             return Ok(front.start..self.append_slice(back)?.end);

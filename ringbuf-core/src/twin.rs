@@ -1,114 +1,172 @@
 //! The orderings and checks on which the proof rests, by name.
 //!
-//! Each is what the headers of `pin.rs`, `chain.rs` and `wait.rs` say. Under loom, `--cfg loom_twin="name"` weakens exactly
-//! one of them, and the model that `loom-twins.txt` pairs with that name must then fail: a model
-//! that passes either way proves nothing.
+//! Each is what the headers of `pin.rs`, `chain.rs` and `wait.rs` say. In a build with `--cfg twins`, the environment
+//! weakens exactly one of them (`FOOTMAN_TWIN=ringbuf-core:name`), and the model that `loom-twins.txt` pairs with that name
+//! must then fail: a model that passes either way proves nothing. In every other build each is a constant.
 
 use crate::sync::Ordering;
 
-const fn ordering(weakened: bool, right: Ordering, weak: Ordering) -> Ordering {
-    if weakened { weak } else { right }
+/// Whether this run is of the twin `name`.
+#[cfg(twins)]
+pub(crate) fn is(name: &str) -> bool {
+    static TWIN: std::sync::OnceLock<std::string::String> = std::sync::OnceLock::new();
+    let twin = TWIN.get_or_init(|| std::env::var("FOOTMAN_TWIN").unwrap_or_default());
+    twin.strip_prefix("ringbuf-core:") == Some(name)
+}
+
+#[cfg(not(twins))]
+#[inline(always)]
+pub(crate) const fn is(_: &str) -> bool {
+    false
+}
+
+#[inline(always)]
+fn ordering(twin: &str, right: Ordering, weak: Ordering) -> Ordering {
+    if is(twin) { weak } else { right }
 }
 
 /// `C3`: the published tail.
-pub(crate) const TAIL_STORE: Ordering = ordering(
-    cfg!(loom_twin = "tail_store_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn tail_store() -> Ordering {
+    ordering("tail_store_relaxed", Ordering::Release, Ordering::Relaxed)
+}
+
 /// `R1`: a reader's look at the tail.
-pub(crate) const TAIL_LOAD: Ordering = ordering(
-    cfg!(loom_twin = "tail_load_relaxed"),
-    Ordering::Acquire,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn tail_load() -> Ordering {
+    ordering("tail_load_relaxed", Ordering::Acquire, Ordering::Relaxed)
+}
+
 /// `C5`: the pointer to a directory.
-pub(crate) const DIRECTORY_STORE: Ordering = ordering(
-    cfg!(loom_twin = "directory_store_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
-/// `R4`: a reader's look at it.
-pub(crate) const DIRECTORY_LOAD: Ordering = ordering(
-    cfg!(loom_twin = "directory_load_relaxed"),
-    Ordering::Acquire,
-    Ordering::Relaxed,
-);
-/// `R2`: a reader's look for the end.
-pub(crate) const CLOSED_LOAD: Ordering = ordering(
-    cfg!(loom_twin = "closed_load_relaxed"),
-    Ordering::Acquire,
-    Ordering::Relaxed,
-);
-/// `P1`: a reader takes a pin.
-pub(crate) const PIN: Ordering = ordering(
-    cfg!(loom_twin = "pin_relaxed"),
-    Ordering::Acquire,
-    Ordering::Relaxed,
-);
-/// `P2`: a reader gives its pin back.
-pub(crate) const UNPIN: Ordering = ordering(
-    cfg!(loom_twin = "unpin_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
-/// `P3`: the producer takes a segment back.
-pub(crate) const TAKE: Ordering = if cfg!(loom_twin = "take_acquire") {
-    Ordering::Acquire
-} else {
+#[inline(always)]
+pub(crate) fn directory_store() -> Ordering {
     ordering(
-        cfg!(loom_twin = "take_release"),
-        Ordering::AcqRel,
+        "directory_store_relaxed",
         Ordering::Release,
+        Ordering::Relaxed,
     )
-};
+}
+
+/// `R4`: a reader's look at it.
+#[inline(always)]
+pub(crate) fn directory_load() -> Ordering {
+    ordering(
+        "directory_load_relaxed",
+        Ordering::Acquire,
+        Ordering::Relaxed,
+    )
+}
+
+/// `R2`: a reader's look for the end.
+#[inline(always)]
+pub(crate) fn closed_load() -> Ordering {
+    ordering("closed_load_relaxed", Ordering::Acquire, Ordering::Relaxed)
+}
+
+/// `P1`: a reader takes a pin.
+#[inline(always)]
+pub(crate) fn pin() -> Ordering {
+    ordering("pin_relaxed", Ordering::Acquire, Ordering::Relaxed)
+}
+
+/// `P2`: a reader gives its pin back.
+#[inline(always)]
+pub(crate) fn unpin() -> Ordering {
+    ordering("unpin_relaxed", Ordering::Release, Ordering::Relaxed)
+}
+
+/// `P3`: the producer takes a segment back.
+#[inline(always)]
+pub(crate) fn take() -> Ordering {
+    if is("take_acquire") {
+        return Ordering::Acquire;
+    }
+    ordering("take_release", Ordering::AcqRel, Ordering::Release)
+}
+
 /// `P4`: the producer lets readers into a segment again.
-pub(crate) const RELEASE: Ordering = ordering(
-    cfg!(loom_twin = "release_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn release() -> Ordering {
+    ordering("release_relaxed", Ordering::Release, Ordering::Relaxed)
+}
+
 /// `C4`: no more records will come.
-pub(crate) const CLOSED_STORE: Ordering = ordering(
-    cfg!(loom_twin = "closed_store_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn closed_store() -> Ordering {
+    ordering("closed_store_relaxed", Ordering::Release, Ordering::Relaxed)
+}
 
 /// `L1`: a producer among many takes the lock.
-pub(crate) const LOCK: Ordering = ordering(
-    cfg!(loom_twin = "lock_relaxed"),
-    Ordering::Acquire,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn lock() -> Ordering {
+    ordering("lock_relaxed", Ordering::Acquire, Ordering::Relaxed)
+}
+
 /// `L2`: it gives it back.
-pub(crate) const UNLOCK: Ordering = ordering(
-    cfg!(loom_twin = "unlock_relaxed"),
-    Ordering::Release,
-    Ordering::Relaxed,
-);
+#[inline(always)]
+pub(crate) fn unlock() -> Ordering {
+    ordering("unlock_relaxed", Ordering::Release, Ordering::Relaxed)
+}
 
 /// `W2`: a waiter looks at the tail again after it has announced itself.
 #[cfg(feature = "std")]
-pub(crate) const WAITER_FENCE: bool = !cfg!(loom_twin = "no_waiter_fence");
+#[inline(always)]
+pub(crate) fn waiter_fence() -> bool {
+    !is("no_waiter_fence")
+}
+
 /// `W1`: a producer looks for waiters after it has published.
 #[cfg(feature = "std")]
-pub(crate) const PUBLISH_FENCE: bool = !cfg!(loom_twin = "no_publish_fence");
+#[inline(always)]
+pub(crate) fn publish_fence() -> bool {
+    !is("no_publish_fence")
+}
+
 /// A waiter that announced itself looks at the tail once more before it sleeps.
 #[cfg(feature = "std")]
-pub(crate) const RECHECK: bool = !cfg!(loom_twin = "no_recheck");
+#[inline(always)]
+pub(crate) fn recheck() -> bool {
+    !is("no_recheck")
+}
 
 /// A reader believes a pin only if the segment still is of the sequence that it wants.
-pub(crate) const CHECK_BASE: bool = !cfg!(loom_twin = "no_base_check");
+#[inline(always)]
+pub(crate) fn check_base() -> bool {
+    !is("no_base_check")
+}
+
 /// A reader counts itself into a segment before it reads there.
-pub(crate) const COUNT_PINS: bool = !cfg!(loom_twin = "no_pin");
+#[inline(always)]
+pub(crate) fn count_pins() -> bool {
+    !is("no_pin")
+}
+
 /// A reader that sees the end looks at the tail once more before it says so.
-pub(crate) const LOOK_AGAIN: bool = !cfg!(loom_twin = "closed_without_second_look");
+#[inline(always)]
+pub(crate) fn look_again() -> bool {
+    !is("closed_without_second_look")
+}
+
 /// A segment in which a reader stands is retired, not taken.
-pub(crate) const RETIRE_PINNED: bool = !cfg!(loom_twin = "take_pinned");
+#[inline(always)]
+pub(crate) fn retire_pinned() -> bool {
+    !is("take_pinned")
+}
+
 /// The end of a segment is written before a record beyond it is published.
-pub(crate) const SEAL: bool = !cfg!(loom_twin = "no_seal");
+#[inline(always)]
+pub(crate) fn seal() -> bool {
+    !is("no_seal")
+}
+
 /// A slice, or a run of bytes, is appended under one lock.
-pub(crate) const ONE_LOCK: bool = !cfg!(loom_twin = "slice_torn");
+#[inline(always)]
+pub(crate) fn one_lock() -> bool {
+    !is("slice_torn")
+}
+
 /// A producer among many looks for the end before it appends.
-pub(crate) const LOOK_FOR_END: bool = !cfg!(loom_twin = "append_after_close");
+#[inline(always)]
+pub(crate) fn look_for_end() -> bool {
+    !is("append_after_close")
+}

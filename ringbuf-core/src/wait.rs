@@ -77,7 +77,7 @@ impl WaitList {
     /// Wakes all who sleep. After a publication.
     #[inline]
     pub(crate) fn wake_all(&self) {
-        if twin::PUBLISH_FENCE {
+        if twin::publish_fence() {
             fence(SeqCst); // W1
         }
         if self.sleeping.load(Relaxed) != 0 {
@@ -113,7 +113,7 @@ impl WaitList {
             (ticket, replaced)
         });
         drop(replaced); // foreign code again
-        if twin::WAITER_FENCE {
+        if twin::waiter_fence() {
             fence(SeqCst); // W2
         }
         ticket
@@ -186,7 +186,7 @@ pub(crate) trait Waits {
         };
         let ticket = waiters.register(ticket, cx.waker());
         *self.ticket() = Some(ticket);
-        if twin::RECHECK && self.is_ready() {
+        if twin::recheck() && self.is_ready() {
             return Poll::Ready(());
         }
         Poll::Pending

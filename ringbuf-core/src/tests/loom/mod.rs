@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each model must pass so, and must fail when what it is about is taken away: `loom-twins.txt` names in each line a twin,
-//! which `--cfg loom_twin="name"` builds (`twin.rs`), and the model that must then fail.
+//! which `FOOTMAN_TWIN=ringbuf-core:name` chooses in a build with `--cfg twins` (`twin.rs`), and the model that must then fail.
 
 mod bytes;
 mod drops;
