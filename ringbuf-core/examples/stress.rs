@@ -17,6 +17,8 @@ use std::thread;
 use ringbuf_core::{ByteRing, ByteRingOptions, Ring, TryReadError};
 
 const RECORDS: u64 = 300_000;
+/// Of each of two producers that share a ring.
+const EACH: u64 = 100_000;
 
 /// Follows a ring to its end: delivered and lost. `read` says how many records it got.
 ///
@@ -45,8 +47,60 @@ fn hold_across_laps() {
     assert_eq!(*held, 7);
 }
 
+/// Two producers of each ring, and a reader that they lap.
+fn share() {
+    let (producer, ring) = Ring::<[u64; 4]>::new(64).expect("a capacity of 64 is valid");
+    let options = ByteRingOptions::new()
+        .with_max_records(64)
+        .with_segment_bytes(512);
+    let (byte_producer, byte_ring) = ByteRing::new(options).expect("these limits are valid");
+    let (producer, byte_producer) = (producer.share(), byte_producer.share());
+    let (mut reader, mut byte_reader) = (ring.reader(0), byte_ring.reader(0));
+    let readers = [
+        thread::spawn(move || {
+            follow(|| {
+                reader.read_batch(7).map(|values| {
+                    assert!(values.iter().all(|value| *value == [value[0]; 4]));
+                    values.len() as u64
+                })
+            })
+        }),
+        thread::spawn(move || {
+            follow(|| {
+                byte_reader.try_read(7, 4_096).map(|run| {
+                    assert!(run.iter().all(|record| record == [record[0]; 40]));
+                    run.len() as u64
+                })
+            })
+        }),
+    ];
+    let producers = [1, 2].map(|name| {
+        let (producer, byte_producer) = (producer.clone(), byte_producer.clone());
+        thread::spawn(move || {
+            for number in 0..EACH / 2 {
+                producer
+                    .append_slice(&[[number; 4], [name; 4]])
+                    .expect("open");
+                byte_producer.append(&[name as u8; 40]).expect("open");
+                byte_producer
+                    .append_with(40, |bytes| bytes.fill(number as u8))
+                    .expect("open");
+            }
+        })
+    });
+    for thread in producers {
+        thread.join().expect("a producer does not panic");
+    }
+    drop((producer, byte_producer));
+    for thread in readers {
+        let (delivered, lost) = thread.join().expect("a reader's checks hold");
+        assert_eq!(delivered + lost, 2 * EACH);
+    }
+}
+
 fn main() {
     hold_across_laps();
+    share();
     let (mut producer, ring) = Ring::<[u64; 4]>::new(64).expect("a capacity of 64 is valid");
     let options = ByteRingOptions::new()
         .with_max_records(64)

@@ -29,6 +29,7 @@ pub struct ByteRingOptions {
     /// The largest ordinary segment in bytes, from 64 B to 1 GiB. Default: 256 KiB. Segments start at
     /// 4 KiB and grow with what the ring keeps; a record that is larger gets a segment of its own size.
     pub segment_bytes: usize,
+    pub(crate) waiting: bool,
 }
 
 impl ByteRingOptions {
@@ -39,6 +40,7 @@ impl ByteRingOptions {
             max_records: 65_536,
             max_bytes: u64::MAX,
             segment_bytes: SEGMENT_BYTES,
+            waiting: false,
         }
     }
 
@@ -60,6 +62,15 @@ impl ByteRingOptions {
     #[must_use]
     pub const fn with_segment_bytes(mut self, bytes: usize) -> Self {
         self.segment_bytes = bytes;
+        self
+    }
+
+    /// Lets readers sleep until a record comes. Each publication then costs a full fence and a look at
+    /// a word; a ring without it pays nothing.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub const fn with_waiting(mut self) -> Self {
+        self.waiting = true;
         self
     }
 

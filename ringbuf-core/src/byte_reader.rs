@@ -8,6 +8,8 @@ use crate::byte_ring::ByteRing;
 use crate::chain::{Chain, Hint, Look, Pinned};
 use crate::error::TryReadError;
 use crate::sync::Arc;
+#[cfg(feature = "std")]
+use crate::wait::{Ticket, WaitList, Waits};
 
 /// A reader of a [`ByteRing`]: a position and a reference.
 ///
@@ -22,6 +24,8 @@ pub struct ByteReader {
     lapped: bool,
     /// The segment of `position`, kept after the second lap in a row. Before `ring` goes.
     resume: Option<Pinned<ByteBlock>>,
+    #[cfg(feature = "std")]
+    ticket: Option<Ticket>,
 }
 
 impl ByteReader {
@@ -32,6 +36,8 @@ impl ByteReader {
             hint: Hint::NONE,
             lapped: false,
             resume: None,
+            #[cfg(feature = "std")]
+            ticket: None,
         }
     }
 
@@ -59,6 +65,17 @@ impl ByteReader {
     #[must_use]
     pub fn ring(&self) -> &ByteRing {
         &self.ring
+    }
+
+    /// Whether a read would give something else than [`Empty`](TryReadError::Empty).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.position < self.ring.tail() || self.ring.is_closed()
+    }
+
+    /// Keeps no segment any more: for a reader that was lapped, and will not read for a while.
+    pub fn release(&mut self) {
+        self.resume = None;
     }
 
     /// Reads what is there from the position on, as one run: at most `max_records` records and
@@ -122,21 +139,40 @@ impl ByteReader {
     }
 }
 
+#[cfg(feature = "std")]
+impl Waits for ByteReader {
+    fn is_ready(&self) -> bool {
+        self.is_ready()
+    }
+
+    fn release(&mut self) {
+        self.release();
+    }
+
+    fn waiters(&self) -> Option<&WaitList> {
+        self.ring.chain.waiters()
+    }
+
+    fn ticket(&mut self) -> &mut Option<Ticket> {
+        &mut self.ticket
+    }
+}
+
 impl Clone for ByteReader {
+    /// A reader at the same position, which keeps no segment.
     fn clone(&self) -> Self {
-        Self {
-            ring: self.ring.clone(),
-            position: self.position,
-            hint: self.hint,
-            lapped: self.lapped,
-            resume: None,
-        }
+        let mut clone = Self::new(self.ring.clone(), self.position);
+        clone.hint = self.hint;
+        clone.lapped = self.lapped;
+        clone
     }
 }
 
 impl Drop for ByteReader {
     fn drop(&mut self) {
-        self.resume = None; // before the ring
+        self.release(); // before the ring goes
+        #[cfg(feature = "std")]
+        self.forget_ticket();
     }
 }
 
@@ -180,7 +216,7 @@ impl Run {
     #[inline]
     fn edge(&self, record: usize) -> usize {
         // SAFETY: the run's records are published, the one before it is, and the pin keeps the block.
-        unsafe { self.pin.block().start(self.index + record) }
+        unsafe { self.pin.block().places().start(self.index + record) }
     }
 
     #[inline]

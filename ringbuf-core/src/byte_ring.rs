@@ -1,7 +1,7 @@
 //! `ByteRing`: the broadcast ring for records of any length, read as contiguous runs.
 //!
 //! The mechanism and its proof are the chain's (`chain.rs`); blocks are laid out by `byte_block.rs`;
-//! appending is `byte_producer.rs`, reading `byte_reader.rs`.
+//! appending is `byte_producer.rs` and `shared_byte_producer.rs`, reading `byte_reader.rs`, waiting `wait.rs`.
 
 use core::fmt;
 
@@ -15,7 +15,7 @@ use crate::sync::Arc;
 
 /// A broadcast ring of byte records: the read side, and the factory of readers.
 ///
-/// One [`ByteProducer`] appends, and never waits for a reader; any number of [`ByteReader`]s read, each at
+/// One [`ByteProducer`] appends, or [many](ByteProducer::share), and never wait for a reader; any number of [`ByteReader`]s read, each at
 /// its own position, from any sequence that is kept. A reader that falls behind what is kept is
 /// *lapped*: its next read says exactly which sequences it lost.
 ///
@@ -42,7 +42,7 @@ pub struct ByteRing {
 }
 
 impl ByteRing {
-    /// An empty ring and its only producer. Nothing is allocated for records before the first one.
+    /// An empty ring and its only producer, which [`ByteProducer::share`] makes many. Nothing is allocated for records before the first one.
     ///
     /// # Errors
     /// Limits of 0, or segments below 64 B or above 1 GiB.
@@ -62,8 +62,14 @@ impl ByteRing {
     ) -> Result<(ByteProducer, Self), InvalidOptions> {
         options.check()?;
         // The limits are the producer's business: it moves the floor record by record.
+        #[cfg_attr(not(feature = "std"), expect(unused_mut, reason = "nobody sleeps"))]
+        let mut chain = Chain::new(start, u64::MAX);
+        #[cfg(feature = "std")]
+        if options.waiting {
+            chain.let_readers_sleep();
+        }
         let ring = Self {
-            chain: Arc::new(Chain::new(start, u64::MAX)),
+            chain: Arc::new(chain),
         };
         Ok((ByteProducer::new(ring.clone(), start, options), ring))
     }
@@ -80,7 +86,7 @@ impl ByteRing {
         self.chain.tail()
     }
 
-    /// Whether the producer has closed the ring, or was dropped.
+    /// Whether no more records will come: closed, or all producers were dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.chain.is_closed()

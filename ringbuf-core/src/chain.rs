@@ -84,6 +84,8 @@ use crate::segment::{Block, Link, Segment};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Witness, figure};
 use crate::twin;
+#[cfg(feature = "std")]
+use crate::wait::WaitList;
 
 /// Which header is in which place: numbers to headers. Replaced by one twice as long when it is
 /// full; the old ones stay readable until the drop, and are together no longer than the current one.
@@ -121,6 +123,9 @@ pub(crate) struct Chain<B: Block> {
     words: Padded<Words<B>>,
     /// Readers see at most so many records.
     max_records: u64,
+    /// Who sleeps until a record comes, if readers may.
+    #[cfg(feature = "std")]
+    waiters: Option<Box<WaitList>>,
 }
 
 /// What a reader's look at a position gave.
@@ -168,6 +173,28 @@ impl<B: Block> Chain<B> {
                 memory_bytes: figure::AtomicUsize::new(size_of::<Self>()),
             }),
             max_records,
+            #[cfg(feature = "std")]
+            waiters: None,
+        }
+    }
+
+    /// From here on readers may sleep.
+    #[cfg(feature = "std")]
+    pub(crate) fn let_readers_sleep(&mut self) {
+        self.waiters = Some(Box::new(WaitList::new()));
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) fn waiters(&self) -> Option<&WaitList> {
+        self.waiters.as_deref()
+    }
+
+    /// After a publication, or the end: wakes those who sleep, if readers may.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        #[cfg(feature = "std")]
+        if let Some(waiters) = &self.waiters {
+            waiters.wake_all();
         }
     }
 
@@ -296,12 +323,6 @@ impl<B: Block> Chain<B> {
     }
 
     // What only the producer calls (there is one: `Writer` is not `Clone` and owns these).
-
-    /// The tail, as its only writer reads it.
-    #[inline]
-    pub(super) fn written_tail(&self) -> u64 {
-        self.words.tail.load(Relaxed)
-    }
 
     /// Publishes all that was written below `tail`, and forgets what is below `floor`.
     #[inline]

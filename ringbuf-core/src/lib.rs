@@ -19,6 +19,8 @@ mod producer;
 mod reader;
 mod ring;
 mod segment;
+mod shared;
+mod shared_byte_producer;
 mod shared_producer;
 mod slot_block;
 mod sync;
@@ -35,6 +37,7 @@ pub use error::{Closed, InvalidOptions, TryReadError};
 pub use producer::Producer;
 pub use reader::Reader;
 pub use ring::{Ring, RingOptions};
+pub use shared_byte_producer::SharedByteProducer;
 pub use shared_producer::SharedProducer;
 
 #[cfg(all(test, any(loom, shuttle)))]

@@ -7,6 +7,8 @@ use crate::chain::{Hint, Look, Pinned};
 use crate::error::TryReadError;
 use crate::ring::Ring;
 use crate::slot_block::SlotBlock;
+#[cfg(feature = "std")]
+use crate::wait::{Ticket, WaitList, Waits};
 
 /// At the look in vain of this number a reader lets go of its segment: some microseconds of polling. To leave
 /// a segment at once, only to enter it again for the next record, is two read-modify-writes a record.
@@ -40,7 +42,7 @@ pub struct Reader<T: Send + Sync> {
     vain: u32,
     hint: Hint<SlotBlock<T>>,
     #[cfg(feature = "std")]
-    pub(crate) ticket: Option<crate::wait::Ticket>,
+    ticket: Option<Ticket>,
 }
 
 // SAFETY: the block is kept by the pin beside it, and read as `&SlotBlock<T>`, which both bounds allow.
@@ -200,6 +202,25 @@ impl<T: Send + Sync> Reader<T> {
         }
         self.position = oldest;
         TryReadError::Lapped { from, to: oldest }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<T: Send + Sync> Waits for Reader<T> {
+    fn is_ready(&self) -> bool {
+        self.is_ready()
+    }
+
+    fn release(&mut self) {
+        self.release();
+    }
+
+    fn waiters(&self) -> Option<&WaitList> {
+        self.ring.chain.waiters()
+    }
+
+    fn ticket(&mut self) -> &mut Option<Ticket> {
+        &mut self.ticket
     }
 }
 

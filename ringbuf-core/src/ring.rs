@@ -11,8 +11,6 @@ use crate::producer::Producer;
 use crate::reader::Reader;
 use crate::slot_block::SlotBlock;
 use crate::sync::Arc;
-#[cfg(feature = "std")]
-use crate::wait::WaitList;
 
 /// A segment has at most so many slots: enough that what is done once a segment does not show.
 const MAX_SLOTS: usize = 4096;
@@ -77,10 +75,14 @@ impl RingOptions {
                 records: self.capacity as u64,
             });
         }
+        #[cfg_attr(not(feature = "std"), expect(unused_mut, reason = "nobody sleeps"))]
+        let mut chain = Chain::new(start, self.capacity as u64);
+        #[cfg(feature = "std")]
+        if self.waiting {
+            chain.let_readers_sleep();
+        }
         let ring = Ring {
-            chain: Arc::new(Chain::new(start, self.capacity as u64)),
-            #[cfg(feature = "std")]
-            waiters: self.waiting.then(|| Arc::new(WaitList::new())),
+            chain: Arc::new(chain),
         };
         Ok((
             Producer::new(ring.clone(), start, self.capacity as u64, slots),
@@ -117,8 +119,6 @@ impl RingOptions {
 /// ```
 pub struct Ring<T: Send + Sync> {
     pub(crate) chain: Arc<Chain<SlotBlock<T>>>,
-    #[cfg(feature = "std")]
-    pub(crate) waiters: Option<Arc<WaitList>>,
 }
 
 impl<T: Send + Sync> Ring<T> {
@@ -165,23 +165,12 @@ impl<T: Send + Sync> Ring<T> {
     pub fn reader(&self, position: u64) -> Reader<T> {
         Reader::new(self.clone(), position)
     }
-
-    /// After a publication: wakes those who sleep, if the ring knows of such.
-    #[inline]
-    pub(crate) fn wake(&self) {
-        #[cfg(feature = "std")]
-        if let Some(waiters) = &self.waiters {
-            waiters.wake_all();
-        }
-    }
 }
 
 impl<T: Send + Sync> Clone for Ring<T> {
     fn clone(&self) -> Self {
         Self {
             chain: Arc::clone(&self.chain),
-            #[cfg(feature = "std")]
-            waiters: self.waiters.clone(),
         }
     }
 }

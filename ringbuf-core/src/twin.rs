@@ -159,7 +159,7 @@ pub(crate) fn seal() -> bool {
     !is("no_seal")
 }
 
-/// A slice is appended under one lock.
+/// A slice, or a run of bytes, is appended under one lock.
 #[inline(always)]
 pub(crate) fn one_lock() -> bool {
     !is("slice_torn")

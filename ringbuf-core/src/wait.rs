@@ -1,7 +1,7 @@
-//! Waiting for a record: who sleeps, and who wakes them.
+//! Waiting for a record: who sleeps, and who wakes them. The same for readers of both rings.
 //!
 //! A ring that was not made [`with_waiting`](crate::RingOptions::with_waiting) has no list, and pays
-//! nothing; its readers' waits are polling.
+//! a look at a word that never changes; its readers' waits are polling.
 //!
 //! # Memory ordering
 //!
@@ -16,11 +16,13 @@
 
 use alloc::sync::Arc as StdArc;
 use alloc::task::Wake;
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
+use core::num::NonZeroU32;
 use core::task::{Context, Poll, Waker};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use crate::byte_reader::{ByteReader, ByteRun};
 use crate::error::TryReadError;
 use crate::reader::Reader;
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -31,15 +33,27 @@ use crate::twin;
 /// Looks before a sleep. A scheduler of models learns nothing from more than one.
 const SPINS: u32 = if cfg!(shuttle) { 1 } else { 100 };
 
-/// A waiter's place in the list, its own until it is forgotten.
+/// A waiter's place in the list, its own until it is forgotten: small, for each reader has room for one.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket(usize);
+pub(crate) struct Ticket(NonZeroU32);
+
+impl Ticket {
+    /// Of the place last added, which made them so many.
+    fn last_of(places: usize) -> Self {
+        let number = u32::try_from(places).ok().and_then(NonZeroU32::new);
+        Self(number.expect("a place was added, and there are fewer than 2^32 waiters"))
+    }
+
+    fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 #[derive(Debug, Default)]
 struct Sleepers {
     /// By ticket: who is to be woken.
     places: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    free: Vec<Ticket>,
     /// How many places have a waker.
     sleeping: usize,
 }
@@ -81,22 +95,22 @@ impl WaitList {
                 .filter_map(Option::take)
                 .collect()
         });
-        wakers.into_iter().for_each(Waker::wake);
+        Wakers(wakers.into_iter()).wake();
     }
 
     /// Announces a waiter; it must look at the tail once more before it sleeps.
     fn register(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
         let waker = waker.clone(); // foreign code: outside the mutex
         let (ticket, replaced) = self.change(|sleepers| {
-            let Ticket(place) = ticket.unwrap_or_else(|| {
-                Ticket(sleepers.free.pop().unwrap_or_else(|| {
+            let ticket = ticket.unwrap_or_else(|| {
+                sleepers.free.pop().unwrap_or_else(|| {
                     sleepers.places.push(None);
-                    sleepers.places.len() - 1
-                }))
+                    Ticket::last_of(sleepers.places.len())
+                })
             });
-            let replaced = sleepers.places[place].replace(waker);
+            let replaced = sleepers.places[ticket.place()].replace(waker);
             sleepers.sleeping += usize::from(replaced.is_none());
-            (Ticket(place), replaced)
+            (ticket, replaced)
         });
         drop(replaced); // foreign code again
         if twin::waiter_fence() {
@@ -107,8 +121,8 @@ impl WaitList {
 
     fn forget(&self, ticket: Ticket) {
         let waker = self.change(|sleepers| {
-            sleepers.free.push(ticket.0);
-            let waker = sleepers.places[ticket.0].take();
+            sleepers.free.push(ticket);
+            let waker = sleepers.places[ticket.place()].take();
             sleepers.sleeping -= usize::from(waker.is_some());
             waker
         });
@@ -123,12 +137,98 @@ impl WaitList {
     }
 }
 
+/// Those who are to be woken: all of them, also when one of them panics at it.
+struct Wakers(vec::IntoIter<Waker>);
+
+impl Wakers {
+    fn wake(&mut self) {
+        self.0.by_ref().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
 /// A thread that sleeps, as a waker.
 struct Sleeper(Thread);
 
 impl Wake for Sleeper {
     fn wake(self: StdArc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// A reader, as far as it waits.
+pub(crate) trait Waits {
+    /// Whether a read would give something else than `Empty`.
+    fn is_ready(&self) -> bool;
+
+    /// Keeps no segment any more.
+    fn release(&mut self);
+
+    fn waiters(&self) -> Option<&WaitList>;
+
+    fn ticket(&mut self) -> &mut Option<Ticket>;
+
+    /// Announces the reader's waker, unless there is something for it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_ready() {
+            return Poll::Ready(());
+        }
+        self.release();
+        let ticket = *self.ticket();
+        let Some(waiters) = self.waiters() else {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        let ticket = waiters.register(ticket, cx.waker());
+        *self.ticket() = Some(ticket);
+        if twin::recheck() && self.is_ready() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Sleeps until there is something, or until the deadline: whether there is.
+    fn sleep(&mut self, deadline: Option<Instant>) -> bool {
+        let mut turns = 0;
+        let mut waker = None;
+        loop {
+            if self.is_ready() {
+                return true;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            if turns < SPINS || self.waiters().is_none() {
+                pause(&mut turns);
+                if turns == 100 {
+                    self.release(); // idle from here on
+                }
+                continue;
+            }
+            let waker =
+                waker.get_or_insert_with(|| Waker::from(StdArc::new(Sleeper(thread::current()))));
+            if self.poll(&mut Context::from_waker(waker)).is_pending() {
+                match left {
+                    Some(left) => thread::park_timeout(left),
+                    None => thread::park(),
+                }
+            }
+        }
+    }
+
+    /// Before the reader goes.
+    fn forget_ticket(&mut self) {
+        if let Some(ticket) = self.ticket().take()
+            && let Some(waiters) = self.waiters()
+        {
+            waiters.forget(ticket);
+        }
     }
 }
 
@@ -140,35 +240,36 @@ impl<T: Send + Sync> Reader<T> {
     /// closed. Each reader has one waker: the latest. On a ring that was not made
     /// [`with_waiting`](crate::RingOptions::with_waiting) the waker is called at once: the task polls.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_ready() {
-            return Poll::Ready(());
-        }
-        self.release();
-        let Some(waiters) = self.ring().waiters.clone() else {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        };
-        self.ticket = Some(waiters.register(self.ticket, cx.waker()));
-        if twin::recheck() && self.is_ready() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        self.poll(cx)
     }
 
     /// Waits until a read gives something else than [`Empty`](TryReadError::Empty). Spins for a
     /// moment, then sleeps; on a ring that was not made [`with_waiting`](crate::RingOptions::with_waiting) it yields instead.
+    ///
+    /// ```
+    /// let (mut producer, ring) = ringbuf_core::RingOptions::new(100).with_waiting().build()?;
+    /// let mut reader = ring.reader(0);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || {
+    ///         producer.append(1);
+    ///     });
+    ///     reader.wait();
+    ///     assert_eq!(reader.try_read(), Ok(&1));
+    /// });
+    /// # Ok::<(), ringbuf_core::InvalidOptions>(())
+    /// ```
     pub fn wait(&mut self) {
-        self.wait_until(None);
+        self.sleep(None);
     }
 
     /// [Waits](Self::wait), but not longer than `timeout`: whether a read gives something now.
     pub fn wait_timeout(&mut self, timeout: Duration) -> bool {
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.sleep(Instant::now().checked_add(timeout))
     }
 
     /// [Waits](Self::wait), but not beyond `deadline`: whether a read gives something now.
     pub fn wait_deadline(&mut self, deadline: Instant) -> bool {
-        self.wait_until(Some(deadline))
+        self.sleep(Some(deadline))
     }
 
     /// Waits for the next record, and reads it.
@@ -188,42 +289,98 @@ impl<T: Send + Sync> Reader<T> {
         self.wait_timeout(timeout);
         self.try_read()
     }
+}
 
-    fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
-        let mut turns = 0;
-        let mut waker = None;
-        loop {
-            if self.is_ready() {
-                return true;
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return false;
-            }
-            if turns < SPINS || self.ring().waiters.is_none() {
-                pause(&mut turns);
-                if turns == 100 {
-                    self.release(); // idle from here on
-                }
-                continue;
-            }
-            let waker =
-                waker.get_or_insert_with(|| Waker::from(StdArc::new(Sleeper(thread::current()))));
-            if self
-                .poll_ready(&mut Context::from_waker(waker))
-                .is_pending()
-            {
-                match left {
-                    Some(left) => thread::park_timeout(left),
-                    None => thread::park(),
-                }
-            }
-        }
+impl ByteReader {
+    /// Waits in an async way until a read gives something else than [`Empty`](TryReadError::Empty): the hook for
+    /// futures and streams.
+    ///
+    /// When it is pending, the waker is called after the next publication, or when the ring is
+    /// closed. Each reader has one waker: the latest. On a ring that was not made
+    /// [`with_waiting`](crate::ByteRingOptions::with_waiting) the waker is called at once: the task polls.
+    ///
+    /// ```
+    /// use ringbuf_core::{ByteRing, ByteRingOptions};
+    /// use std::{future::poll_fn, pin::pin};
+    /// # use std::{future::Future as _, task::{Context, Poll, Waker}};
+    ///
+    /// let (mut producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting())?;
+    /// let mut reader = ring.reader(0);
+    /// let mut ready = pin!(poll_fn(|cx| reader.poll_ready(cx)));
+    /// # let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(ready.as_mut().poll(&mut cx), Poll::Pending);
+    /// producer.append(b"a record");
+    /// assert_eq!(ready.poll(&mut cx), Poll::Ready(()));
+    /// assert_eq!(reader.try_read(1, 100)?.bytes(), b"a record");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(cx)
     }
 
-    pub(crate) fn forget_ticket(&mut self) {
-        if let (Some(ticket), Some(waiters)) = (self.ticket.take(), &self.ring().waiters) {
-            waiters.forget(ticket);
-        }
+    /// Waits until a read gives something else than [`Empty`](TryReadError::Empty). Spins for a moment, then
+    /// sleeps; on a ring that was not made [`with_waiting`](crate::ByteRingOptions::with_waiting) it yields instead.
+    pub fn wait(&mut self) {
+        self.sleep(None);
+    }
+
+    /// [Waits](Self::wait), but not longer than `timeout`: whether a read gives something now.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> bool {
+        self.sleep(Instant::now().checked_add(timeout))
+    }
+
+    /// [Waits](Self::wait), but not beyond `deadline`: whether a read gives something now.
+    pub fn wait_deadline(&mut self, deadline: Instant) -> bool {
+        self.sleep(Some(deadline))
+    }
+
+    /// Waits for the next record, and [reads](Self::try_read) it, with those behind it.
+    ///
+    /// # Errors
+    /// Records were lost, or the ring has ended; never [`Empty`](TryReadError::Empty).
+    ///
+    /// ```
+    /// use ringbuf_core::{ByteRing, ByteRingOptions, TryReadError};
+    ///
+    /// let (mut producer, ring) = ByteRing::new(ByteRingOptions::new().with_waiting())?;
+    /// let reading = std::thread::spawn({
+    ///     let mut reader = ring.reader(0);
+    ///     move || {
+    ///         let mut bytes = Vec::new();
+    ///         loop {
+    ///             match reader.read(100, 4_096) {
+    ///                 Ok(run) => bytes.extend_from_slice(run.bytes()),
+    ///                 Err(end) => return (bytes, end),
+    ///             }
+    ///         }
+    ///     }
+    /// });
+    /// producer.append(b"one ");
+    /// producer.append(b"two");
+    /// drop(producer);
+    /// assert_eq!(reading.join().unwrap(), (b"one two".to_vec(), TryReadError::Closed));
+    /// # Ok::<(), ringbuf_core::InvalidOptions>(())
+    /// ```
+    pub fn read(
+        &mut self,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<ByteRun<'_>, TryReadError> {
+        self.wait();
+        self.try_read(max_records, max_bytes)
+    }
+
+    /// [Reads](Self::read), but does not wait longer than `timeout`.
+    ///
+    /// # Errors
+    /// Records were lost, the ring has ended, or (`Empty`) the time was over.
+    pub fn read_timeout(
+        &mut self,
+        max_records: usize,
+        max_bytes: usize,
+        timeout: Duration,
+    ) -> Result<ByteRun<'_>, TryReadError> {
+        self.wait_timeout(timeout);
+        self.try_read(max_records, max_bytes)
     }
 }

@@ -58,10 +58,6 @@ pub(crate) struct Writer<B: Block> {
     live: VecDeque<Live<B>>,
     /// Filled by what is not published yet; readers cannot enter.
     pending: VecDeque<Live<B>>,
-    /// The newest of both: the open one, at hand because each append asks for it.
-    open: Option<Live<B>>,
-    /// The second oldest in the directory, at hand as well: where the oldest one ends.
-    second: Option<Live<B>>,
     /// Evicted while a reader was inside.
     retired: VecDeque<Link<B>>,
     /// Headers without a block, taken.
@@ -76,8 +72,6 @@ impl<B: Block> Writer<B> {
             chain,
             live: VecDeque::new(),
             pending: VecDeque::new(),
-            open: None,
-            second: None,
             retired: VecDeque::new(),
             free: Vec::new(),
             first: 0,
@@ -89,20 +83,13 @@ impl<B: Block> Writer<B> {
         &self.live
     }
 
-    /// The second oldest of [`live`](Self::live).
-    #[inline]
-    pub(crate) fn second(&self) -> Option<&Live<B>> {
-        self.second.as_ref()
-    }
-
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// The segment that is written to.
-    #[inline]
+    /// The segment that is written to: the newest of all.
     pub(crate) fn open(&self) -> Option<&Live<B>> {
-        self.open.as_ref()
+        self.pending.back().or_else(|| self.live.back())
     }
 
     #[inline]
@@ -136,7 +123,6 @@ impl<B: Block> Writer<B> {
             base,
             base_bytes,
         });
-        self.changed();
     }
 
     /// Lets readers into what was begun: before the tail that covers it is published.
@@ -150,26 +136,18 @@ impl<B: Block> Writer<B> {
                 .install(next.link, self.first, self.first + self.live.len() as u64);
             self.live.push_back(next);
         }
-        self.changed();
-    }
-
-    /// After each change of the two queues.
-    fn changed(&mut self) {
-        self.open = self.pending.back().or_else(|| self.live.back()).copied();
-        self.second = self.live.get(1).copied();
     }
 
     /// Takes back one block that was begun and not committed.
     pub(crate) fn abandon(&mut self) -> Option<B> {
         let begun = self.pending.pop_back()?;
-        self.changed();
         self.take_block(begun.link)
     }
 
     /// Whether the oldest segment has only records below `oldest`.
-    #[inline]
-    pub(crate) fn has_below(&self, oldest: u64) -> bool {
-        self.second.is_some_and(|second| second.base <= oldest)
+    fn has_below(&self, oldest: u64) -> bool {
+        let second = self.live.get(1);
+        second.is_some_and(|second| second.base <= oldest)
     }
 
     /// Takes the oldest segment out if all its records are below `oldest`, which must be visible to
@@ -199,7 +177,6 @@ impl<B: Block> Writer<B> {
 
     fn evict_front(&mut self) -> Option<Taken<B>> {
         let front = self.live.pop_front()?;
-        self.changed();
         self.first += 1;
         self.chain.uninstall(self.first);
         self.take_or_retire(front.link)

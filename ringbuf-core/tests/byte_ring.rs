@@ -1,5 +1,7 @@
 //! What a `ByteRing` does, one scenario a test, on one thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use ringbuf_core::{ByteReader, ByteRing, ByteRingOptions, InvalidOptions, TryReadError};
 
 fn options(records: u64) -> ByteRingOptions {
@@ -379,4 +381,46 @@ fn a_reader_that_meets_a_taken_segment_leaves_no_trace() {
     assert_eq!(reader.try_read(1, 99).unwrap().bytes(), [2; 8]);
     producer.append(&[3; 40]); // in the first segment's next life
     assert_eq!(reader.try_read(1, 99).unwrap().bytes(), [3; 40]);
+}
+
+/// A constructor writes in place, in a segment that may just have been opened for it.
+#[test]
+fn a_constructor_in_place_that_panics_leaves_a_ring_that_works() {
+    let options = ByteRingOptions::new().with_segment_bytes(64);
+    let (mut producer, ring) = ByteRing::new(options).unwrap();
+    for turn in 0..20_u8 {
+        let length = 30 + usize::from(turn);
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            producer.append_with(length, |bytes| {
+                bytes.fill(99);
+                panic!("not made");
+            })
+        }));
+        assert!(made.is_err());
+        match turn % 4 {
+            0 => producer.trim(0),
+            1 => producer.trim(u64::MAX),
+            2 => drop(producer.batch()),
+            _ => {}
+        }
+        assert_eq!(ring.tail(), turn.into());
+        let sequence = producer.append_with(length, |bytes| {
+            assert!(bytes.iter().all(|&byte| byte == 0), "old bytes are seen");
+            bytes.fill(turn);
+        });
+        assert_eq!(sequence, turn.into());
+        let mut last = ring.reader(sequence);
+        assert_eq!(last.try_read(1, 99).unwrap().bytes(), vec![turn; length]);
+    }
+    let batch = (0..9_u8).map(|number| {
+        assert!(number < 5, "not made");
+        [number; 30]
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| producer.append_batch(batch))).is_err());
+    assert_eq!(
+        ring.tail(),
+        20,
+        "nothing of a batch that panics is appended"
+    );
+    assert_eq!(producer.append_batch([[1; 30], [2; 30]]), 20..22);
 }

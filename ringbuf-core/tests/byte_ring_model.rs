@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use ringbuf_core::{
-    ByteProducer, ByteReader, ByteRing, ByteRingOptions, OwnedByteRun, TryReadError,
+    ByteBatch, ByteProducer, ByteReader, ByteRing, ByteRingOptions, OwnedByteRun,
+    SharedByteProducer, TryReadError,
 };
 
 /// What the ring keeps, by the rules.
@@ -104,29 +105,89 @@ fn batch_of(next: u64, lengths: &[usize]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn publish(producer: &mut ByteProducer, step: &Step, records: &[Vec<u8>]) {
-    let mut batch = producer.batch();
-    if matches!(step, Step::Run(_)) {
-        let bytes = records.concat();
-        let ends: Vec<u32> = records
-            .iter()
-            .scan(0, |end, record| {
-                *end += record.len() as u32;
-                Some(*end)
-            })
-            .collect();
-        batch.push_run(&bytes, &ends);
-    } else {
-        for record in records {
-            let (head, rest) = record.split_at(record.len() / 2);
-            batch.push(&[head, rest]);
+/// The records' bytes back to back, and where each ends.
+fn run_of(records: &[Vec<u8>]) -> (Vec<u8>, Vec<u32>) {
+    let ends = records.iter().scan(0, |end, record| {
+        *end += record.len() as u32;
+        Some(*end)
+    });
+    (records.concat(), ends.collect())
+}
+
+/// The one producer, or a handle of many: they do the same.
+enum Producer {
+    Alone(Box<ByteProducer>),
+    Shared(SharedByteProducer),
+}
+
+impl Producer {
+    /// In place where the record's length is odd.
+    fn append(&mut self, record: &[u8]) -> u64 {
+        let fill = |bytes: &mut [u8]| bytes.copy_from_slice(record);
+        match (self, record.len() % 2) {
+            (Self::Alone(producer), 0) => producer.append(record),
+            (Self::Alone(producer), _) => producer.append_with(record.len(), fill),
+            (Self::Shared(producer), 0) => producer.append(record).unwrap(),
+            (Self::Shared(producer), _) => producer.append_with(record.len(), fill).unwrap(),
         }
     }
-    assert_eq!(batch.len(), records.len());
-    if !matches!(step, Step::DropBatch(_)) {
-        let range = batch.publish();
+
+    fn append_all(&mut self, step: &Step, records: &[Vec<u8>]) {
+        let range = match (self, step) {
+            (Self::Alone(producer), Step::Run(_)) => {
+                let (bytes, ends) = run_of(records);
+                producer.append_run(&bytes, &ends)
+            }
+            (Self::Shared(producer), Step::Run(_)) => {
+                let (bytes, ends) = run_of(records);
+                producer.append_run(&bytes, &ends).unwrap()
+            }
+            (Self::Alone(producer), _) => {
+                let mut batch = producer.batch();
+                add_in_parts(&mut batch, records);
+                batch.publish()
+            }
+            (Self::Shared(producer), _) => producer.append_batch(records).unwrap(),
+        };
         assert_eq!(range.end - range.start, records.len() as u64);
     }
+
+    /// Only the one producer has batches that can be dropped.
+    fn drop_batch(&mut self, records: &[Vec<u8>]) {
+        if let Self::Alone(producer) = self {
+            add_in_parts(&mut producer.batch(), records);
+        }
+    }
+
+    fn trim(&mut self, oldest: u64) {
+        match self {
+            Self::Alone(producer) => producer.trim(oldest),
+            Self::Shared(producer) => producer.trim(oldest),
+        }
+    }
+
+    fn set_limits(&mut self, records: u64, bytes: u64) {
+        match self {
+            Self::Alone(producer) => producer.set_limits(records, bytes),
+            Self::Shared(producer) => producer.set_limits(records, bytes),
+        }
+        .unwrap();
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Alone(producer) => producer.close(),
+            Self::Shared(producer) => producer.close(),
+        }
+    }
+}
+
+fn add_in_parts(batch: &mut ByteBatch<'_>, records: &[Vec<u8>]) {
+    for record in records {
+        let (head, rest) = record.split_at(record.len() / 2);
+        batch.push(&[head, rest]);
+    }
+    assert_eq!(batch.len(), records.len());
 }
 
 /// One reader, with what the contract says of it.
@@ -205,8 +266,13 @@ fn check_read(
     run
 }
 
-fn run_against_the_model(start: u64, options: ByteRingOptions, steps: &[Step]) {
-    let (mut producer, ring) = ByteRing::starting_at(start, options).unwrap();
+fn run_against_the_model(start: u64, shared: bool, options: ByteRingOptions, steps: &[Step]) {
+    let (producer, ring) = ByteRing::starting_at(start, options).unwrap();
+    let mut producer = if shared {
+        Producer::Shared(producer.share())
+    } else {
+        Producer::Alone(Box::new(producer))
+    };
     let mut model = Model {
         records: VecDeque::new(),
         oldest: start,
@@ -234,16 +300,16 @@ fn run_against_the_model(start: u64, options: ByteRingOptions, steps: &[Step]) {
             }
             Step::Batch(lengths) | Step::Run(lengths) => {
                 let records = batch_of(model.tail(), lengths);
-                publish(&mut producer, step, &records);
+                producer.append_all(step, &records);
                 model.append(&records);
             }
-            Step::DropBatch(lengths) => publish(&mut producer, step, &batch_of(1, lengths)),
+            Step::DropBatch(lengths) => producer.drop_batch(&batch_of(1, lengths)),
             Step::Trim(more) => {
                 producer.trim(model.oldest + more);
                 model.trim(model.oldest + more);
             }
             Step::Limits(records, bytes) => {
-                producer.set_limits(*records, *bytes).unwrap();
+                producer.set_limits(*records, *bytes);
                 (model.max_records, model.max_bytes) = (*records, *bytes);
                 model.retain();
             }
@@ -295,6 +361,7 @@ proptest! {
     #[test]
     fn a_byte_ring_does_what_the_model_does(
         near_the_end: bool,
+        shared: bool,
         max_records in prop_oneof![1_u64..40, Just(u64::MAX)],
         max_bytes in prop_oneof![1_u64..2_000, Just(u64::MAX)],
         segment_bytes in prop_oneof![64_usize..256, Just(4_096)],
@@ -305,6 +372,6 @@ proptest! {
             .with_max_records(max_records)
             .with_max_bytes(max_bytes)
             .with_segment_bytes(segment_bytes);
-        run_against_the_model(start, options, &steps);
+        run_against_the_model(start, shared, options, &steps);
     }
 }

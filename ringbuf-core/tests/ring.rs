@@ -365,3 +365,12 @@ fn options_that_no_ring_can_have_are_refused() {
     };
     assert_eq!(Ring::<u64>::new(records).map(drop), Err(refused));
 }
+
+#[test]
+#[should_panic(expected = "the sequences are used up")]
+fn the_last_sequence_is_never_given() {
+    let (mut producer, _ring) = RingOptions::new(100).build_at(u64::MAX - 500, 16).unwrap();
+    for value in 0..1_000 {
+        producer.append(value);
+    }
+}

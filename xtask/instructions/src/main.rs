@@ -22,7 +22,7 @@ const VALUE: usize = 128;
 /// What it does for so many records.
 type Loop = fn(u64) -> Result<()>;
 
-const LOOPS: [(&str, Loop); 17] = [
+const LOOPS: [(&str, Loop); 18] = [
     ("ring/append/b1", ring::<1, false>),
     ("ring/append/b256", ring::<BATCH, false>),
     ("ring/append+read/b1", ring::<1, true>),
@@ -43,6 +43,7 @@ const LOOPS: [(&str, Loop); 17] = [
     ("byte-ring/append+read/b256", |records| {
         byte_ring(records, BATCH, true)
     }),
+    ("shared-byte-ring/append/b1", shared_byte_ring),
     ("record/encode", encode),
     ("broker/produce/b1", |records| produce(records, 1)),
     ("broker/produce/b256", |records| produce(records, BATCH)),
@@ -124,6 +125,20 @@ fn byte_ring(records: u64, batch: u64, read: bool) -> Result<()> {
         while read && reader.position() < wanted {
             black_box(reader.try_read(batch as usize, usize::MAX)?.len()); // ends at a segment's end
         }
+    }
+    Ok(())
+}
+
+fn shared_byte_ring(records: u64) -> Result<()> {
+    let options = ByteRingOptions::new().with_max_records(4_096);
+    let (producer, _ring) = ByteRing::new(options)?;
+    let producer = producer.share();
+    let record = [7; VALUE];
+    for _ in 0..records {
+        anyhow::ensure!(
+            producer.append(black_box(&record)).is_ok(),
+            "the ring is open"
+        );
     }
     Ok(())
 }
