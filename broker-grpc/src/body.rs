@@ -1,8 +1,8 @@
 //! A body of gRPC messages: messages in, DATA frames out, and trailers at the end of a response.
 //!
-//! Small messages are gathered into one frame; a long run of records goes out as slices of the memory it lies in. A frame is at
-//! most [`PIECE_BYTES`]: HTTP/2 asks for the next one only when the peer has made room, so what a slow peer makes this
-//! side hold stays small, and each frame taken shows that the peer reads.
+//! Small messages are gathered into one frame; a long run of records goes out as slices of the memory it lies in, and a long message
+//! that is one piece already as that piece. A frame of a response is at most [`PIECE_BYTES`]: HTTP/2 asks for the next one only when the
+//! peer has made room, so what a slow peer makes this side hold stays small, and each frame taken shows that the peer reads.
 
 use std::mem;
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
-use crate::wire::Frame;
+use crate::wire::{Frame, PREFIX};
 
-/// The most that one DATA frame takes.
+/// The most that one DATA frame of a response takes.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Small messages are gathered until they have so many bytes.
@@ -30,6 +30,9 @@ const COMPANY_BYTES: usize = 1024;
 pub(crate) trait Source: Send + Unpin + 'static {
     /// Whether the body ends with trailers: a response's does.
     const HAS_TRAILERS: bool;
+
+    /// The most that one DATA frame takes.
+    const PIECE_BYTES: usize = PIECE_BYTES;
 
     /// The next message. `Ready(None)`: the call ended well; an error says how it did not.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>>;
@@ -66,13 +69,21 @@ impl<S: Source> MessageBody<S> {
 
     /// Takes one message in.
     fn put(&mut self, frame: Frame) {
+        if let Frame::Framed(message) = frame {
+            if message.len() < SHARED_BYTES {
+                self.gathered.put_slice(&message);
+            } else {
+                self.run = message;
+            }
+            return;
+        }
         let (length, run) = (frame.len(), frame.run_len());
         let copied = if run < SHARED_BYTES {
             run
         } else {
             COMPANY_BYTES
         };
-        self.gathered.reserve(5 + length - run + copied);
+        self.gathered.reserve(PREFIX + length - run + copied);
         self.gathered.put_u8(0);
         // Messages are far below 4 GiB: a run has at most a few MiB.
         self.gathered
@@ -85,13 +96,13 @@ impl<S: Source> MessageBody<S> {
 
     fn take(&mut self) -> Bytes {
         if self.gathered.is_empty() {
-            let length = self.run.len().min(PIECE_BYTES);
+            let length = self.run.len().min(S::PIECE_BYTES);
             self.run.split_to(length)
-        } else if self.gathered.len() <= PIECE_BYTES {
+        } else if self.gathered.len() <= S::PIECE_BYTES {
             // With its buffer: a next piece in the same one would keep all of it for a peer that does not read.
             mem::take(&mut self.gathered).freeze()
         } else {
-            self.gathered.split_to(PIECE_BYTES).freeze()
+            self.gathered.split_to(S::PIECE_BYTES).freeze()
         }
     }
 
@@ -158,5 +169,43 @@ impl<const HAS_TRAILERS: bool> Source for One<HAS_TRAILERS> {
 
     fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
         Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+
+    use super::*;
+
+    /// Messages, each with its prefix, of a body whose frames may be as long as [`LONG`].
+    struct Requests(std::vec::IntoIter<Bytes>);
+
+    const LONG: usize = 10 * PIECE_BYTES;
+
+    impl Source for Requests {
+        const HAS_TRAILERS: bool = false;
+        const PIECE_BYTES: usize = LONG;
+
+        fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+            Poll::Ready(self.0.next().map(Frame::Framed).map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn long_requests_go_out_where_they_lie_and_short_ones_together() {
+        let messages = [10, 20, LONG, 30, LONG + 1].map(|length| Bytes::from(vec![7; length]));
+        let at = messages[2].as_ptr();
+        let requests = Requests(Vec::from(messages).into_iter());
+        let mut body = Box::pin(MessageBody::new(requests));
+        let mut frames = Vec::new();
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            frames.push(frame.unwrap().into_data().unwrap());
+        }
+        let lengths: Vec<_> = frames.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [30, LONG, 30, LONG, 1]);
+        assert_eq!(frames[1].as_ptr(), at, "not copied");
     }
 }

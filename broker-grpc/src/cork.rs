@@ -2,8 +2,8 @@
 //! sent comes in with one read.
 //!
 //! h2 flushes after every DATA frame, 16 KiB each by default: one system call a frame. [`Corked`] takes the bytes and
-//! answers "flushed"; [`CorkedConnection`], which polls the connection, does the real flush at the end of each turn. Bytes never
-//! stay behind: whenever the connection's task sleeps, either all was written or the socket wakes it when it can take more.
+//! answers "flushed"; [`CorkedConnection`], which polls the connection, does the real flush at the end of each turn. A frame that
+//! is worth a system call of its own is written from where it lies. Bytes never stay behind: whenever the connection's task sleeps, either all was written or the socket wakes it when it can take more.
 //!
 //! h2 reads about a frame at a time too; [`Corked`] reads as much as there is. Both buffers are the thread's: a connection has
 //! them for its turn, keeps only what its socket did not take, and holds nothing while there is no traffic.
@@ -18,6 +18,7 @@ use std::future::Future;
 #[cfg(feature = "server")]
 use std::future::poll_fn;
 use std::io;
+use std::iter;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,12 @@ use crate::stall::StallClock;
 
 /// The most that waits for a turn's end; when it is full it goes out at once. Also the most that is read at once.
 pub(crate) const CORK_BYTES: usize = 64 * 1024;
+
+/// A write of so much goes out at once, behind what waits, without a copy: a large DATA frame to a peer that takes such.
+const THROUGH_BYTES: usize = CORK_BYTES / 2;
+
+/// Slices of one write: what waits, a frame's head, and what h2 has of its payload.
+const SLICES: usize = 8;
 
 /// The most that is read in one turn. h2 keeps every frame that it reads until its call takes it, a hundred bytes for
 /// each; calls have their turn before there are too many.
@@ -166,6 +173,38 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
+    /// Writes what is held and then the parts, as far as the socket takes them; how much of the parts it took, which is not nothing.
+    fn poll_write_through(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let held = self.buffer.get(self.written..).unwrap_or_default();
+            let mut slices = [io::IoSlice::new(&[]); SLICES];
+            let all = iter::once(held).chain(parts.iter().map(|part| &**part));
+            let all = all.filter(|slice| !slice.is_empty());
+            let mut count = 0;
+            for (place, slice) in slices.iter_mut().zip(all) {
+                *place = io::IoSlice::new(slice);
+                count += 1;
+            }
+            let slices = slices.get(..count).unwrap_or_default();
+            let held = held.len();
+            let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.stall.reset();
+            if written > held {
+                self.buffer.clear();
+                self.written = 0;
+                return Poll::Ready(Ok(written - held));
+            }
+            self.written += written;
+        }
+    }
+
     fn poll_put(
         &mut self,
         cx: &mut Context<'_>,
@@ -173,6 +212,13 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
     ) -> Poll<io::Result<usize>> {
         if self.is_stuck || self.buffer.len() >= CORK_BYTES {
             ready!(self.poll_uncork(cx))?;
+        }
+        if parts.iter().map(|part| part.len()).sum::<usize>() >= THROUGH_BYTES {
+            let through = self.poll_write_through(cx, parts);
+            if through.is_ready() {
+                return through;
+            }
+            // The socket takes no more: what fits is kept, and the turn's end sees to it.
         }
         if self.buffer.capacity() == 0 {
             self.buffer = lend(&WRITE_BUFFER);
@@ -359,6 +405,32 @@ mod tests {
         };
         let ((), said) = tokio::join!(connection.part(), hearing);
         assert_eq!(said, b"goodbye");
+    }
+
+    #[tokio::test]
+    async fn what_goes_out_at_once_goes_behind_what_waits() {
+        let lengths = [10, THROUGH_BYTES, 5, 3 * CORK_BYTES, THROUGH_BYTES - 1, 7];
+        let said: Vec<Vec<u8>> = (1..)
+            .zip(lengths)
+            .map(|(byte, length)| vec![byte; length])
+            .collect();
+        // What the socket holds is less than, as much as, or more than what waits and what comes.
+        for room in [7, 10, 1_000, THROUGH_BYTES + 10, 10 * CORK_BYTES] {
+            let (socket, mut peer) = duplex(room);
+            let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+            let words = said.clone();
+            let talk = async move {
+                for word in words {
+                    io.write_all(&word).await.unwrap();
+                }
+                io.shutdown().await.unwrap();
+            };
+            let mut connection = CorkedConnection::new(Box::pin(talk), uncork);
+            let mut heard = Vec::new();
+            let (end, _) = tokio::join!(&mut connection, peer.read_to_end(&mut heard));
+            assert_eq!(end, Some(()), "room for {room}");
+            assert!(heard == said.concat(), "room for {room}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,9 +18,7 @@ use tonic::Status;
 #[cfg(feature = "server")]
 use crate::room::Room;
 use crate::room::Share;
-
-/// A message's prefix: whether it is compressed, and its length.
-const PREFIX: usize = 5;
+use crate::wire::PREFIX;
 
 /// The messages of a body.
 #[derive(Debug)]

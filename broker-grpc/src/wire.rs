@@ -263,15 +263,37 @@ pub(crate) enum Frame {
     },
     /// A `FetchResponse`: its items, and its `next` fields encoded.
     Fetch { items: Vec<Frame>, next: Bytes },
-    /// A `ProduceRequest`.
-    Produce {
-        topic: Arc<str>,
-        request_id: u64,
-        producer_id: u64,
-        producer_epoch: u32,
-        first_sequence: u64,
-        run: Bytes,
-    },
+    /// A whole message, encoded, with its prefix in front.
+    Framed(Bytes),
+}
+
+/// What goes before a message: whether it is compressed, and its length.
+pub(crate) const PREFIX: usize = 5;
+
+impl ProduceHead<'_> {
+    /// The most that goes before the records of a request: the prefix, the topic, and five numbers.
+    pub(crate) fn max_len(topic: &str) -> usize {
+        PREFIX + text_len(topic) + 5 * (1 + 10)
+    }
+
+    /// The prefix and the fields, for records that take so many bytes behind them.
+    pub(crate) fn framed(&self, records_len: usize) -> BytesMut {
+        let mut head = BytesMut::with_capacity(ProduceHead::max_len(self.topic));
+        head.put_bytes(0, PREFIX);
+        put_text(&mut head, 1, self.topic);
+        put_number(&mut head, 2, self.request_id);
+        put_number(&mut head, 3, self.expected_epoch);
+        put_number(&mut head, 4, self.producer_id);
+        put_number(&mut head, 5, u64::from(self.producer_epoch));
+        put_number(&mut head, 6, self.first_sequence);
+        let length = head.len() - PREFIX + records_len;
+        // Messages are far below 4 GiB.
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        if let Some([_, bytes @ ..]) = head.first_chunk_mut::<PREFIX>() {
+            *bytes = length.to_be_bytes();
+        }
+        head
+    }
 }
 
 impl Frame {
@@ -294,15 +316,15 @@ impl Frame {
                     .sum::<usize>()
                     + next.len()
             }
-            Frame::Produce { run, .. } => self.inner_head_len() + run.len(),
+            Frame::Framed(bytes) => bytes.len().saturating_sub(PREFIX),
         }
     }
 
     /// The length of the run that `put_head` gives.
     pub(crate) fn run_len(&self) -> usize {
         match self {
-            Frame::Batch { run, .. } | Frame::Produce { run, .. } => run.len(),
-            Frame::Message(_) | Frame::Ack { .. } | Frame::Fetch { .. } => 0,
+            Frame::Batch { run, .. } => run.len(),
+            Frame::Message(_) | Frame::Ack { .. } | Frame::Fetch { .. } | Frame::Framed(_) => 0,
         }
     }
 
@@ -355,20 +377,9 @@ impl Frame {
                 to.put_slice(&next);
                 None
             }
-            Frame::Produce {
-                topic,
-                request_id,
-                producer_id,
-                producer_epoch,
-                first_sequence,
-                run,
-            } => {
-                put_text(to, 1, &topic);
-                put_number(to, 2, request_id);
-                put_number(to, 4, producer_id);
-                put_number(to, 5, u64::from(producer_epoch));
-                put_number(to, 6, first_sequence);
-                Some(run)
+            Frame::Framed(mut bytes) => {
+                to.put_slice(&bytes.split_off(PREFIX.min(bytes.len())));
+                None
             }
         }
     }
@@ -376,7 +387,7 @@ impl Frame {
     /// The length of the fields before the run, in the message that holds the run.
     fn inner_head_len(&self) -> usize {
         match self {
-            Frame::Message(_) | Frame::Fetch { .. } => 0,
+            Frame::Message(_) | Frame::Fetch { .. } | Frame::Framed(_) => 0,
             Frame::Batch {
                 topic,
                 epoch,
@@ -402,20 +413,6 @@ impl Frame {
                     + number_len(*base_offset)
                     + number_len(u64::from(*count))
                     + number_len(u64::from(*duplicate))
-            }
-            Frame::Produce {
-                topic,
-                request_id,
-                producer_id,
-                producer_epoch,
-                first_sequence,
-                ..
-            } => {
-                text_len(topic)
-                    + number_len(*request_id)
-                    + number_len(*producer_id)
-                    + number_len(u64::from(*producer_epoch))
-                    + number_len(*first_sequence)
             }
         }
     }

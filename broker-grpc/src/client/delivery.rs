@@ -181,6 +181,9 @@ struct OutboxBody {
 impl Source for OutboxBody {
     const HAS_TRAILERS: bool = false;
 
+    // A batch is one frame where the server takes such: it is read there where it lies.
+    const PIECE_BYTES: usize = 1024 * 1024;
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
         loop {
             match self.outbox.next(self.session, cx) {

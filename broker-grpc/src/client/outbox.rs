@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use footman_batcher::{Assembly, BatchLimits, Verdict};
 use footman_broker::{Epoch, Record};
 use tokio::sync::Notify;
 
 use crate::client::error::ProduceError;
 use crate::client::producer::ProducerReport;
-use crate::wire::Frame;
+use crate::wire::{Frame, ProduceHead};
 
 /// Batches sent and not acknowledged: fewer than the 64 that a broker remembers of a producer.
 const MAX_IN_FLIGHT: usize = 32;
@@ -61,9 +61,11 @@ impl Done {
 #[derive(Debug)]
 struct Batch {
     request_id: u64,
-    first_sequence: u64,
     count: u64,
-    run: Bytes,
+    /// Of its records.
+    bytes: usize,
+    /// The request, as it goes out.
+    message: Bytes,
     since: Instant,
     done: Option<Arc<Done>>,
 }
@@ -73,6 +75,8 @@ struct Batch {
 pub(crate) struct Outbox {
     topic: Arc<str>,
     identity: Option<Identity>,
+    /// Room for what goes before a batch's records.
+    head_bytes: usize,
     buffer_bytes: usize,
     delivery_timeout: Duration,
     contents: Mutex<Contents>,
@@ -83,6 +87,7 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Contents {
     assembly: Assembly,
+    /// Records, behind room for what goes before them in a request: with that in its place, a request is one piece of memory.
     open: BytesMut,
     open_since: Option<Instant>,
     open_done: Option<Arc<Done>>,
@@ -123,6 +128,7 @@ impl Outbox {
         identity: Option<Identity>,
     ) -> Self {
         Outbox {
+            head_bytes: ProduceHead::max_len(&topic),
             topic,
             identity,
             buffer_bytes,
@@ -177,11 +183,14 @@ impl Outbox {
         let since = *contents.open_since.get_or_insert_with(&now);
         let mut verdict = contents.assembly.add(bytes, since);
         if verdict == Verdict::CloseBefore {
-            contents.close_batch();
+            self.close_batch(&mut contents);
             is_first = true;
             let since = now();
             contents.open_since = Some(since);
             verdict = contents.assembly.add(bytes, since);
+        }
+        if contents.open.is_empty() {
+            contents.open.put_bytes(0, self.head_bytes);
         }
         record.encode_framed(&mut contents.open);
         contents.bytes += bytes;
@@ -195,7 +204,7 @@ impl Outbox {
             )
         });
         if verdict == Verdict::Close {
-            contents.close_batch();
+            self.close_batch(&mut contents);
         }
         // A full flight is woken by its acknowledgements.
         let is_news =
@@ -227,7 +236,7 @@ impl Outbox {
     pub(crate) async fn flush(&self) -> Result<(), ProduceError> {
         let (target, sender) = {
             let mut contents = self.lock();
-            contents.close_batch();
+            self.close_batch(&mut contents);
             (contents.batches_closed, contents.sender.take())
         };
         wake(sender);
@@ -252,7 +261,7 @@ impl Outbox {
         let sender = {
             let mut contents = self.lock();
             contents.is_closing = true;
-            contents.close_batch();
+            self.close_batch(&mut contents);
             contents.sender.take()
         };
         wake(sender);
@@ -289,13 +298,13 @@ impl Outbox {
             if contents.closed.is_empty() && !contents.assembly.is_empty() {
                 let is_idle = contents.in_flight.is_empty();
                 if is_idle || contents.assembly.is_due(Instant::now()) {
-                    contents.close_batch();
+                    self.close_batch(&mut contents);
                 } else {
                     until = contents.assembly.deadline();
                 }
             }
             if let Some(batch) = contents.closed.pop_front() {
-                let frame = self.frame(&batch);
+                let frame = Frame::Framed(batch.message.clone());
                 contents.in_flight.push_back(batch);
                 return Next::Send(frame);
             }
@@ -307,23 +316,44 @@ impl Outbox {
         Next::Sleep(until)
     }
 
-    fn frame(&self, batch: &Batch) -> Frame {
-        let (producer_id, producer_epoch, first_sequence) = match self.identity {
-            Some(identity) => (
-                identity.producer_id,
-                identity.producer_epoch,
-                batch.first_sequence,
-            ),
-            None => (0, 0, 0),
+    /// Closes the batch under assembly, if there is one.
+    fn close_batch(&self, contents: &mut Contents) {
+        let Some(since) = contents.open_since.take() else {
+            return;
         };
-        Frame::Produce {
-            topic: Arc::clone(&self.topic),
-            request_id: batch.request_id,
-            producer_id,
-            producer_epoch,
-            first_sequence,
-            run: batch.run.clone(),
+        let count = u64::try_from(contents.assembly.items()).unwrap_or(u64::MAX);
+        let limit = contents.assembly.limits().max_bytes();
+        let mut message = contents.open.split();
+        // The next batch is likely to be as long as this one.
+        let room = message.len().min(limit.saturating_add(self.head_bytes));
+        contents.open.reserve(room);
+        contents.assembly.reset();
+        contents.batches_closed += 1;
+        let identity = self.identity;
+        let head = ProduceHead {
+            topic: &self.topic,
+            request_id: contents.batches_closed,
+            producer_id: identity.map_or(0, |it| it.producer_id),
+            producer_epoch: identity.map_or(0, |it| it.producer_epoch),
+            first_sequence: identity.map_or(0, |_| contents.next_sequence),
+            ..ProduceHead::default()
+        };
+        let bytes = message.len() - self.head_bytes;
+        let head = head.framed(bytes);
+        message.advance(self.head_bytes - head.len());
+        if let Some(place) = message.get_mut(..head.len()) {
+            place.copy_from_slice(&head);
         }
+        let batch = Batch {
+            request_id: contents.batches_closed,
+            count,
+            bytes,
+            message: message.freeze(),
+            since,
+            done: contents.open_done.take(),
+        };
+        contents.closed.push_back(batch);
+        contents.next_sequence += count;
     }
 
     /// The oldest batch sent was appended. `false` if the answer is to another request than that.
@@ -345,7 +375,7 @@ impl Outbox {
         let Some(batch) = contents.in_flight.pop_front() else {
             return false;
         };
-        contents.bytes -= batch.run.len();
+        contents.bytes -= batch.bytes;
         contents.batches_finished += 1;
         contents.report.acknowledged += batch.count;
         if duplicate {
@@ -380,7 +410,7 @@ impl Outbox {
         if contents.failure.is_some() {
             return;
         }
-        contents.close_batch();
+        self.close_batch(&mut contents);
         contents.failure = Some(error.clone());
         let batches: Vec<Batch> = mem::take(&mut contents.in_flight)
             .into_iter()
@@ -419,32 +449,62 @@ impl Contents {
     fn is_empty(&self) -> bool {
         self.assembly.is_empty() && self.closed.is_empty() && self.in_flight.is_empty()
     }
-
-    fn close_batch(&mut self) {
-        let Some(since) = self.open_since.take() else {
-            return;
-        };
-        let count = u64::try_from(self.assembly.items()).unwrap_or(u64::MAX);
-        let limit = self.assembly.limits().max_bytes();
-        let run = self.open.split().freeze();
-        // The next batch is likely to be as long as this one.
-        self.open.reserve(run.len().min(limit));
-        self.assembly.reset();
-        self.batches_closed += 1;
-        self.closed.push_back(Batch {
-            request_id: self.batches_closed,
-            first_sequence: self.next_sequence,
-            count,
-            run,
-            since,
-            done: self.open_done.take(),
-        });
-        self.next_sequence += count;
-    }
 }
 
 fn wake(sender: Option<Waker>) {
     if let Some(sender) = sender {
         sender.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::proto;
+    use crate::wire::PREFIX;
+
+    /// The next request, with its prefix.
+    fn send(outbox: &Outbox, session: u64) -> Bytes {
+        match outbox.next(session, &Context::from_waker(Waker::noop())) {
+            Next::Send(Frame::Framed(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_goes_out_as_one_piece_with_its_head_in_front() {
+        let identity = Identity {
+            producer_id: u64::MAX,
+            producer_epoch: 7,
+        };
+        let limits = BatchLimits::new().with_max_items(3);
+        let timeout = Duration::from_secs(1);
+        let outbox = Outbox::new("topic".into(), limits, 1 << 20, timeout, Some(identity));
+        let session = outbox.begin_session();
+        let values: Vec<_> = (0..6_u8).map(|byte| vec![byte; 1_000]).collect();
+        let bytes = Record::new(values[0].clone()).framed_len();
+        for value in &values {
+            let record = Record::new(value.clone());
+            outbox
+                .try_put(&record, bytes, false, Instant::now)
+                .unwrap()
+                .expect("there is room");
+        }
+        for (batch, values) in (0..).zip(values.chunks(3)) {
+            let message = send(&outbox, session);
+            let (prefix, request) = message.split_at(PREFIX);
+            let length = u32::try_from(request.len()).unwrap();
+            assert_eq!(prefix, [&[0][..], &length.to_be_bytes()].concat());
+            let request = proto::ProduceRequest::decode(request).unwrap();
+            assert_eq!(request.topic, "topic");
+            assert_eq!(request.request_id, batch + 1);
+            assert_eq!(request.producer_id, u64::MAX);
+            assert_eq!(request.producer_epoch, 7);
+            assert_eq!(request.first_sequence, batch * 3);
+            let sent: Vec<_> = request.records.iter().map(|it| it.value.to_vec()).collect();
+            assert_eq!(sent, values);
+        }
     }
 }

@@ -49,8 +49,10 @@ pub(crate) async fn serve(
     drain: watch::Receiver<bool>,
     mut greeting: Greeting,
 ) {
+    // In memory of its own, which is given back: many connections outlive it by far.
+    let greet = Box::pin(greet(socket, tls, &state.limits));
     let hello = tokio::select! {
-        hello = timeout(state.limits.handshake_timeout, greet(socket, tls, &state.limits)) => hello,
+        hello = timeout(state.limits.handshake_timeout, greet) => hello,
         _ = &mut greeting.given_away => {
             tracing::debug!("connection closed: no HTTP yet, and no place left");
             return;
@@ -98,10 +100,12 @@ async fn serve_http2(
     router: Router,
     drain: watch::Receiver<bool>,
 ) {
-    let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
-    state.limits.apply(&mut builder);
     let (io, uncork) = cork(socket, hello, state.limits.stall());
-    let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
+    let connection = {
+        let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
+        state.limits.apply(&mut builder);
+        Box::pin(builder.serve_connection(TokioIo::new(io), router))
+    };
     drive(
         connection,
         uncork,

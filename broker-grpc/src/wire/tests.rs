@@ -128,15 +128,21 @@ fn requests_are_read_as_prost_writes_them_and_the_other_way_round() {
             first_sequence: number,
             records: records(),
         };
-        let frame = Frame::Produce {
-            topic: "t".into(),
+        let head = ProduceHead {
+            topic: "t",
             request_id: number,
+            expected_epoch: 0,
             producer_id: number,
             producer_epoch: number as u32,
             first_sequence: number,
-            run: run(records()),
         };
-        let message = encoded(frame);
+        let run = run(records());
+        let mut framed = head.framed(run.len());
+        assert!(framed.len() <= ProduceHead::max_len("t"));
+        framed.put_slice(&run);
+        let length = u32::try_from(expected.encoded_len()).unwrap();
+        assert_eq!(framed[..PREFIX], [&[0][..], &length.to_be_bytes()].concat());
+        let message = encoded(Frame::Framed(framed.freeze()));
         assert_eq!(message, expected.encode_to_vec(), "byte for byte");
 
         let with_epoch = proto::ProduceRequest {
