@@ -26,12 +26,18 @@ pub(crate) use std::{
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use crate::short_lock::{Mutex, MutexGuard, Signal as Condvar, lock, wait};
 
-#[cfg(twins)]
-pub(crate) use self::model::gap;
 #[cfg(any(loom, shuttle))]
 pub(crate) use self::model::{lock, now, wait};
 /// Whether a scheduler of models runs this: spinning shows it nothing.
 pub(crate) const MODEL: bool = cfg!(any(loom, shuttle));
+
+/// Lets go of the lock and takes it again: what a twin does between a check and the act that rests on it, to show
+/// that the model sees the difference.
+#[cfg(twins)]
+pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    drop(guard);
+    lock(mutex)
+}
 
 #[cfg(not(any(loom, shuttle)))]
 #[inline]
@@ -78,14 +84,6 @@ mod model {
         drop(guard);
         super::thread::yield_now();
         PASSED.set(PASSED.get().max(until.saturating_duration_since(start())));
-        lock(mutex)
-    }
-
-    /// Lets go of the lock and takes it again: what a twin does between a check and the act that
-    /// rests on it, to show that the model sees the difference.
-    #[cfg(twins)]
-    pub(crate) fn gap<'a, T>(mutex: &'a Mutex<T>, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        drop(guard);
         lock(mutex)
     }
 }
