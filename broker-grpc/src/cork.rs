@@ -3,7 +3,8 @@
 //!
 //! h2 flushes after every DATA frame, 16 KiB each by default: one system call a frame. [`Corked`] takes the bytes and
 //! answers "flushed"; [`CorkedConnection`], which polls the connection, does the real flush at the end of each turn. A frame that
-//! is worth a system call of its own is written from where it lies. Bytes never stay behind: whenever the connection's task sleeps, either all was written or the socket wakes it when it can take more.
+//! is worth a system call of its own is written from where it lies. Bytes never stay behind: whenever the connection's task
+//! sleeps, either all was written or the socket wakes it when it can take more.
 //!
 //! h2 reads about a frame at a time too; [`Corked`] reads as much as there is. Both buffers are the thread's: a connection has
 //! them for its turn, keeps only what its socket did not take, and holds nothing while there is no traffic.

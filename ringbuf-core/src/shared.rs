@@ -23,9 +23,9 @@
 //! The other way is to claim sequences by `fetch_add` and to publish each run of records by a stamp. Then a stopped owner delays
 //! no other owner, but every reader, at the hole that it leaves; and what makes it whole (a claim keeps its segment from being
 //! taken back, one that is never finished becomes a tombstone) is paid by each append. `limit:run stamps` in `cargo xtask bench ring`
-//! is the least of it: numbers only, nothing lapped or taken back, no claim left open. On two cores that bound is at 1.0 to 2.1 times
-//! the lock's rate with two producers or eight and one reader, and at 0.7 to 1.4 times with four and four, whose
-//! readers look at a stamp a run instead of one tail.
+//! is the least of it: numbers only, nothing lapped or taken back, no claim left open. In two runs on two cores that bound was at 0.9
+//! to 2.1 times the lock's rate with two producers and one reader, at 0.5 to 1.5 times with eight, and at 0.6 to 1.2 times with four
+//! and four, whose readers look at a stamp a run instead of one tail.
 
 use crate::error::Closed;
 use crate::lock::Lock;
