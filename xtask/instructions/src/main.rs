@@ -22,7 +22,7 @@ const VALUE: usize = 128;
 /// What it does for so many records.
 type Loop = fn(u64) -> Result<()>;
 
-const LOOPS: [(&str, Loop); 18] = [
+const LOOPS: [(&str, Loop); 20] = [
     ("ring/append/b1", ring::<1, false>),
     ("ring/append/b256", ring::<BATCH, false>),
     ("ring/append+read/b1", ring::<1, true>),
@@ -45,6 +45,7 @@ const LOOPS: [(&str, Loop); 18] = [
     }),
     ("shared-byte-ring/append/b1", shared_byte_ring),
     ("record/encode", encode),
+    ("broker/produce-one", produce_one),
     ("broker/produce/b1", |records| produce(records, 1)),
     ("broker/produce/b256", |records| produce(records, BATCH)),
     ("broker/produce-encoded/b1", |records| {
@@ -56,6 +57,7 @@ const LOOPS: [(&str, Loop); 18] = [
     ("broker/produce-encoded+consume/b256", |records| {
         produce_encoded(records, BATCH, true)
     }),
+    ("broker/consume/b256", consume),
     ("batcher/assemble", assemble),
 ];
 
@@ -164,6 +166,35 @@ fn encode(records: u64) -> Result<()> {
 /// time, depends on how fast it all runs.
 fn broker() -> Result<Broker, InvalidOptions> {
     Broker::new(BrokerOptions::new().with_manual_clock(&ManualClock::new()))
+}
+
+/// A record as most are: a value, stamped by the broker.
+fn produce_one(records: u64) -> Result<()> {
+    let broker = broker()?;
+    let producer = broker.producer("t")?;
+    let record = Record::new(vec![7; VALUE]);
+    for _ in 0..records {
+        producer.produce(black_box(&record))?;
+    }
+    Ok(())
+}
+
+/// The same records again and again: nothing is appended meanwhile.
+fn consume(records: u64) -> Result<()> {
+    let broker = broker()?;
+    let producer = broker.producer("t")?;
+    producer.produce_batch(&vec![Record::new(vec![7; VALUE]); BATCH as usize])?;
+    let mut consumer = broker.consumer();
+    consumer.subscribe("t", StartAt::Earliest)?;
+    for _ in (0..records).step_by(BATCH as usize) {
+        consumer.seek("t", StartAt::Earliest)?;
+        while let Some(item) = consumer.try_poll() {
+            for record in &item.into_records().context("nothing is lost")? {
+                black_box((record.offset, record.value));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn produce(records: u64, batch: u64) -> Result<()> {
