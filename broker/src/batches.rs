@@ -16,7 +16,7 @@ use std::time::Duration;
 use footman_batcher::{Batch, Batcher, Builder, Counters, StartError, StopReport};
 
 use crate::consumer::Consumer;
-use crate::decoding::next_record;
+use crate::decoding::record;
 use crate::epoch::Epoch;
 use crate::item::Item;
 use crate::records::{RecordRef, Records};
@@ -83,11 +83,13 @@ impl Run {
     fn into_records(self) -> Vec<ConsumedRecord> {
         let run = Arc::new(self);
         let encoded = run.records.encoded();
-        let (mut at, mut offset) = (0, run.records.base_offset());
+        let (mut rest, mut offset) = (&encoded[..], run.records.base_offset());
         let mut records = Vec::with_capacity(run.records.len());
-        while let Ok(body) = next_record(encoded, &mut at) {
+        while let Ok((body, behind)) = record(rest) {
+            rest = behind;
             let run = Arc::clone(&run);
-            let body = at - body.len()..at;
+            let end = encoded.len() - rest.len();
+            let body = end - body.len()..end;
             records.push(ConsumedRecord { run, offset, body });
             offset += 1;
         }

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use crate::encoding::{HEADER_NAME_TAG, HEADER_TAG, KEY_TAG, RECORD_TAG, TIMESTAMP_TAG, VALUE_TAG};
+use crate::encoding::{
+    HEADER_NAME_TAG, HEADER_TAG, KEY_TAG, RECORD_TAG, TIMESTAMP_BYTES, TIMESTAMP_TAG, VALUE_TAG,
+};
 
 /// What makes bytes not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +75,13 @@ pub(crate) struct Shape {
 pub(crate) fn check_body(body: &[u8]) -> Result<Shape, InvalidReason> {
     let mut shape = Shape::default();
     let (mut timestamp_seen, mut key_seen, mut value_seen) = (false, false, false);
-    let mut at = 0;
-    while at < body.len() {
-        let start = at;
-        match next_field(body, &mut at)? {
-            (1, Field::Fixed64(bytes)) => {
+    let mut rest = body;
+    while !rest.is_empty() {
+        let start = body.len() - rest.len();
+        let (number, value, behind) = field(rest)?;
+        rest = behind;
+        match (number, value) {
+            (1, Value::Fixed64(bytes)) => {
                 once(&mut timestamp_seen, 1)?;
                 shape.timestamp_us = i64::from_le_bytes(bytes);
                 if shape.timestamp_us == 0 {
@@ -85,9 +89,9 @@ pub(crate) fn check_body(body: &[u8]) -> Result<Shape, InvalidReason> {
                     shape.zero_timestamp_at = Some(start);
                 }
             }
-            (2, Field::Bytes(_)) => once(&mut key_seen, 2)?,
-            (3, Field::Bytes(_)) => once(&mut value_seen, 3)?,
-            (4, Field::Bytes(header)) => check_header(header)?,
+            (2, Value::Bytes(_)) => once(&mut key_seen, 2)?,
+            (3, Value::Bytes(_)) => once(&mut value_seen, 3)?,
+            (4, Value::Bytes(header)) => check_header(header)?,
             (field @ 1..=4, _) => return Err(InvalidReason::KnownField { field }),
             _ => {}
         }
@@ -95,16 +99,17 @@ pub(crate) fn check_body(body: &[u8]) -> Result<Shape, InvalidReason> {
     Ok(shape)
 }
 
-fn check_header(header: &[u8]) -> Result<(), InvalidReason> {
+fn check_header(mut rest: &[u8]) -> Result<(), InvalidReason> {
     let (mut name_seen, mut value_seen) = (false, false);
-    let mut at = 0;
-    while at < header.len() {
-        match next_field(header, &mut at)? {
-            (1, Field::Bytes(name)) => {
+    while !rest.is_empty() {
+        let (number, value, behind) = field(rest)?;
+        rest = behind;
+        match (number, value) {
+            (1, Value::Bytes(name)) => {
                 once(&mut name_seen, 1)?;
                 std::str::from_utf8(name).map_err(|_| InvalidReason::HeaderName)?;
             }
-            (2, Field::Bytes(_)) => once(&mut value_seen, 2)?,
+            (2, Value::Bytes(_)) => once(&mut value_seen, 2)?,
             (field @ 1..=2, _) => return Err(InvalidReason::KnownField { field }),
             _ => {}
         }
@@ -121,132 +126,123 @@ fn once(seen: &mut bool, field: u32) -> Result<(), InvalidReason> {
 }
 
 /// The value of one field.
-enum Field<'a> {
+enum Value<'a> {
     /// A varint or a fixed 32-bit number: never a field that we know.
     Other,
     Fixed64([u8; 8]),
     Bytes(&'a [u8]),
 }
 
-/// Reads the field at `*at` and moves `*at` behind it.
+// Each of these reads what `bytes` begins with, and gives back what is behind it: by value, so that a walk over
+// many fields keeps its place in registers.
+
+/// A field: its number and value.
 #[inline]
-fn next_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), InvalidReason> {
-    match bytes.get(*at) {
-        Some(&TIMESTAMP_TAG) => {
-            *at += 1;
-            Ok((1, Field::Fixed64(fixed64(bytes, at)?)))
+fn field(bytes: &[u8]) -> Result<(u32, Value<'_>, &[u8]), InvalidReason> {
+    match bytes {
+        [TIMESTAMP_TAG, rest @ ..] => {
+            let (value, rest) = fixed64(rest)?;
+            Ok((1, Value::Fixed64(value), rest))
         }
-        Some(&tag @ (KEY_TAG | VALUE_TAG | HEADER_TAG | HEADER_NAME_TAG)) => {
-            *at += 1;
-            Ok((u32::from(tag >> 3), Field::Bytes(delimited(bytes, at)?)))
+        [
+            tag @ (KEY_TAG | VALUE_TAG | HEADER_TAG | HEADER_NAME_TAG),
+            rest @ ..,
+        ] => {
+            let (value, rest) = delimited(rest)?;
+            Ok((u32::from(tag >> 3), Value::Bytes(value), rest))
         }
-        _ => other_field(bytes, at),
+        _ => other_field(bytes),
     }
 }
 
 /// A field that we do not know, or a known one with the wrong type.
 #[cold]
-fn other_field<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u32, Field<'a>), InvalidReason> {
-    let tag = varint(bytes, at)?;
-    let field = u32::try_from(tag >> 3)
+fn other_field(bytes: &[u8]) -> Result<(u32, Value<'_>, &[u8]), InvalidReason> {
+    let (tag, rest) = varint(bytes)?;
+    let number = u32::try_from(tag >> 3)
         .ok()
         .filter(|number| (1..1 << 29).contains(number))
         .ok_or(InvalidReason::FieldNumber)?;
-    let value = match (tag & 7) as u8 {
-        0 => {
-            skip_varint(bytes, at)?;
-            Field::Other
+    let (value, rest) = match (tag & 7) as u8 {
+        0 => (Value::Other, skip_varint(rest)?),
+        1 => {
+            let (value, rest) = fixed64(rest)?;
+            (Value::Fixed64(value), rest)
         }
-        1 => Field::Fixed64(fixed64(bytes, at)?),
-        2 => Field::Bytes(delimited(bytes, at)?),
-        5 => {
-            take(bytes, at, 4)?;
-            Field::Other
+        2 => {
+            let (value, rest) = delimited(rest)?;
+            (Value::Bytes(value), rest)
         }
+        5 => (Value::Other, rest.get(4..).ok_or(InvalidReason::Truncated)?),
         wire => return Err(InvalidReason::WireType(wire)),
     };
-    Ok((field, value))
+    Ok((number, value, rest))
 }
 
 #[inline]
-fn fixed64(bytes: &[u8], at: &mut usize) -> Result<[u8; 8], InvalidReason> {
-    take(bytes, at, 8)?
-        .first_chunk()
-        .copied()
-        .ok_or(InvalidReason::Truncated)
+fn fixed64(bytes: &[u8]) -> Result<([u8; 8], &[u8]), InvalidReason> {
+    let (value, rest) = bytes.split_first_chunk().ok_or(InvalidReason::Truncated)?;
+    Ok((*value, rest))
 }
 
+/// A length and so many bytes.
 #[inline]
-fn delimited<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], InvalidReason> {
-    let length = varint(bytes, at)?;
+fn delimited(bytes: &[u8]) -> Result<(&[u8], &[u8]), InvalidReason> {
+    let (length, rest) = varint(bytes)?;
     let length = usize::try_from(length).map_err(|_| InvalidReason::Truncated)?;
-    take(bytes, at, length)
-}
-
-#[inline]
-fn take<'a>(bytes: &'a [u8], at: &mut usize, length: usize) -> Result<&'a [u8], InvalidReason> {
-    let end = at.checked_add(length).ok_or(InvalidReason::Truncated)?;
-    let taken = bytes.get(*at..end).ok_or(InvalidReason::Truncated)?;
-    *at = end;
-    Ok(taken)
+    rest.split_at_checked(length)
+        .ok_or(InvalidReason::Truncated)
 }
 
 /// A tag or a length: in its shortest form, or it is refused. One or two bytes, nearly always.
 #[inline]
-fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, InvalidReason> {
-    match bytes.get(*at..) {
-        Some(&[first @ 0..0x80, ..]) => {
-            *at += 1;
-            Ok(u64::from(first))
+fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), InvalidReason> {
+    match bytes {
+        [first @ 0..0x80, rest @ ..] => Ok((u64::from(*first), rest)),
+        [first, second @ 1..0x80, rest @ ..] => {
+            Ok((u64::from(first & 0x7F) | u64::from(*second) << 7, rest))
         }
-        Some(&[first, second @ 1..0x80, ..]) => {
-            *at += 2;
-            Ok(u64::from(first & 0x7F) | u64::from(second) << 7)
-        }
-        _ => long_varint(bytes, at),
+        _ => long_varint(bytes),
     }
 }
 
 #[cold]
-fn long_varint(bytes: &[u8], at: &mut usize) -> Result<u64, InvalidReason> {
+fn long_varint(bytes: &[u8]) -> Result<(u64, &[u8]), InvalidReason> {
     let mut value = 0;
     for i in 0..10 {
-        let byte = *bytes.get(*at + i).ok_or(InvalidReason::Truncated)?;
+        let byte = *bytes.get(i).ok_or(InvalidReason::Truncated)?;
         value |= u64::from(byte & 0x7F) << (7 * i);
         if byte < 0x80 {
             if (byte == 0 && i > 0) || (i == 9 && byte > 1) {
                 return Err(InvalidReason::OverlongVarint);
             }
-            *at += i + 1;
-            return Ok(value);
+            return Ok((value, bytes.get(i + 1..).unwrap_or_default()));
         }
     }
     Err(InvalidReason::OverlongVarint)
 }
 
-/// The value of an unknown varint field: any form of at most 64 bits.
-fn skip_varint(bytes: &[u8], at: &mut usize) -> Result<(), InvalidReason> {
+/// What is behind the value of an unknown varint field: any form of at most 64 bits.
+fn skip_varint(bytes: &[u8]) -> Result<&[u8], InvalidReason> {
     for i in 0..10 {
-        let byte = *bytes.get(*at + i).ok_or(InvalidReason::Truncated)?;
+        let byte = *bytes.get(i).ok_or(InvalidReason::Truncated)?;
         if byte < 0x80 {
             if i == 9 && byte > 1 {
                 return Err(InvalidReason::OverlongVarint);
             }
-            *at += i + 1;
-            return Ok(());
+            return Ok(bytes.get(i + 1..).unwrap_or_default());
         }
     }
     Err(InvalidReason::OverlongVarint)
 }
 
-/// The body of the framed record at `*at`; moves `*at` behind it.
+/// The body of a framed record.
 #[inline]
-pub(crate) fn next_record<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], InvalidReason> {
-    if bytes.get(*at) != Some(&RECORD_TAG) {
+pub(crate) fn record(bytes: &[u8]) -> Result<(&[u8], &[u8]), InvalidReason> {
+    let [RECORD_TAG, rest @ ..] = bytes else {
         return Err(InvalidReason::NotARecord);
-    }
-    *at += 1;
-    delimited(bytes, at)
+    };
+    delimited(rest)
 }
 
 /// The singular fields of a body that was checked before.
@@ -260,42 +256,81 @@ pub(crate) struct Fields<'a> {
 /// Reads a checked body. Bytes that are none after all (a bug) end the walk; it never panics.
 #[inline]
 pub(crate) fn read_body(body: &[u8]) -> Fields<'_> {
+    read_usual_body(body).unwrap_or_else(|| read_any_body(body))
+}
+
+/// A body that has a timestamp, perhaps a key, a value and nothing else, in this order: as the broker writes them.
+#[inline]
+fn read_usual_body(body: &[u8]) -> Option<Fields<'_>> {
+    let (&[TIMESTAMP_TAG, ref timestamp @ ..], rest) =
+        body.split_first_chunk::<TIMESTAMP_BYTES>()?
+    else {
+        return None;
+    };
+    let (key, rest) = match rest {
+        [KEY_TAG, rest @ ..] => {
+            let (key, rest) = delimited(rest).ok()?;
+            (Some(key), rest)
+        }
+        _ => (None, rest),
+    };
+    let [VALUE_TAG, rest @ ..] = rest else {
+        return None;
+    };
+    let (value, rest) = delimited(rest).ok()?;
+    rest.is_empty().then_some(Fields {
+        timestamp_us: i64::from_le_bytes(*timestamp),
+        key,
+        value,
+    })
+}
+
+#[inline(never)] // so that the walk over usual records stays small
+fn read_any_body(body: &[u8]) -> Fields<'_> {
     let mut fields = Fields::default();
-    let mut at = 0;
-    while at < body.len() {
-        match next_field(body, &mut at) {
-            Ok((1, Field::Fixed64(bytes))) => fields.timestamp_us = i64::from_le_bytes(bytes),
-            Ok((2, Field::Bytes(key))) => fields.key = Some(key),
-            Ok((3, Field::Bytes(value))) => fields.value = value,
-            Ok(_) => {}
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (number, value, behind) = match field(rest) {
+            Ok(read) => read,
             Err(reason) => {
                 debug_assert!(false, "a stored record is invalid: {reason}");
                 break;
             }
+        };
+        rest = behind;
+        match (number, value) {
+            (1, Value::Fixed64(bytes)) => fields.timestamp_us = i64::from_le_bytes(bytes),
+            (2, Value::Bytes(key)) => fields.key = Some(key),
+            (3, Value::Bytes(value)) => fields.value = value,
+            _ => {}
         }
     }
     fields
 }
 
-/// The next header of a checked body at or behind `*at`: its name and value.
-pub(crate) fn next_header<'a>(body: &'a [u8], at: &mut usize) -> Option<(&'a str, &'a [u8])> {
-    while *at < body.len() {
-        if let (4, Field::Bytes(header)) = next_field(body, at).ok()? {
+/// The next header in what is left of a checked body: its name and value. What is behind it is left then.
+pub(crate) fn next_header<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, &'a [u8])> {
+    while !rest.is_empty() {
+        let (number, value, behind) = field(rest).ok()?;
+        *rest = behind;
+        if let (4, Value::Bytes(header)) = (number, value) {
             return Some(read_header(header));
         }
     }
     None
 }
 
-fn read_header(header: &[u8]) -> (&str, &[u8]) {
+fn read_header(mut rest: &[u8]) -> (&str, &[u8]) {
     let (mut name, mut value) = ("", [].as_slice());
-    let mut at = 0;
-    while at < header.len() {
-        match next_field(header, &mut at) {
-            Ok((1, Field::Bytes(bytes))) => name = std::str::from_utf8(bytes).unwrap_or_default(),
-            Ok((2, Field::Bytes(bytes))) => value = bytes,
-            Ok(_) => {}
-            Err(_) => break,
+    while !rest.is_empty() {
+        let Ok((number, read, behind)) = field(rest) else {
+            break;
+        };
+        rest = behind;
+        match (number, read) {
+            (1, Value::Bytes(bytes)) => name = std::str::from_utf8(bytes).unwrap_or_default(),
+            (2, Value::Bytes(bytes)) => value = bytes,
+            _ => {}
         }
     }
     (name, value)
@@ -304,7 +339,7 @@ fn read_header(header: &[u8]) -> (&str, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::{Head, field_len};
+    use crate::record::Record;
     use proptest::prelude::*;
 
     fn check(bytes: &[u8]) -> Result<Shape, InvalidReason> {
@@ -413,9 +448,9 @@ mod tests {
         fn no_bytes_make_the_check_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             if check(&bytes).is_ok() {
                 let _ = read_body(&bytes);
-                let mut at = 0;
-                while next_header(&bytes, &mut at).is_some() {}
-                prop_assert_eq!(at, bytes.len());
+                let mut rest = &bytes[..];
+                while next_header(&mut rest).is_some() {}
+                prop_assert!(rest.is_empty());
             }
         }
 
@@ -425,16 +460,12 @@ mod tests {
             cut in 1usize..200,
         ) {
             let mut framed = Vec::new();
-            Head::append_to(&mut framed, |head| {
-                head.tag_and_length(RECORD_TAG, field_len(value.len()));
-                head.tag_and_length(VALUE_TAG, value.len());
-            });
-            framed.extend_from_slice(&value);
-            let mut at = 0;
-            prop_assert_eq!(read_body(next_record(&framed, &mut at).unwrap()).value, &value[..]);
-            prop_assert_eq!(at, framed.len());
+            Record::new(value.clone()).encode_framed(&mut framed);
+            let (body, rest) = record(&framed).unwrap();
+            prop_assert_eq!(read_body(body).value, &value[..]);
+            prop_assert!(rest.is_empty());
             let cut = cut.min(framed.len());
-            prop_assert!(next_record(&framed[..framed.len() - cut], &mut 0).is_err());
+            prop_assert!(record(&framed[..framed.len() - cut]).is_err());
         }
     }
 }

@@ -226,7 +226,7 @@ impl<T: Into<Bytes>> From<T> for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decoding::{check_body, next_header, next_record, read_body};
+    use crate::decoding::{self, check_body, next_header, read_body};
     use proptest::prelude::*;
 
     fn records() -> impl Strategy<Value = Record> {
@@ -254,8 +254,8 @@ mod tests {
         let mut record = Record::new(fields.value.to_vec());
         record.key = fields.key.map(|key| Bytes::from(key.to_vec()));
         record.timestamp_us = Some(fields.timestamp_us).filter(|&us| us != 0);
-        let mut at = 0;
-        while let Some((name, value)) = next_header(body, &mut at) {
+        let mut rest = body;
+        while let Some((name, value)) = next_header(&mut rest) {
             record = record.with_header(name, value.to_vec());
         }
         record
@@ -267,9 +267,8 @@ mod tests {
             let mut wire = Vec::new();
             record.encode_framed(&mut wire);
             prop_assert_eq!(wire.len(), record.framed_len());
-            let mut at = 0;
-            let body = next_record(&wire, &mut at).unwrap();
-            prop_assert_eq!(at, wire.len());
+            let (body, rest) = decoding::record(&wire).unwrap();
+            prop_assert!(rest.is_empty());
             prop_assert_eq!(body.len(), record.encoded_len());
             prop_assert_eq!(check_body(body).unwrap().timestamp_us, record.own_timestamp().unwrap_or(0));
             let mut plain = record.clone();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringbuf_core::ByteRun;
 
-use crate::decoding::{Fields, InvalidReason, check_body, next_header, next_record, read_body};
+use crate::decoding::{Fields, InvalidReason, check_body, next_header, read_body, record};
 use crate::epoch::Epoch;
 use crate::error::InvalidRecord;
 use crate::record::Record;
@@ -16,9 +16,8 @@ use crate::record::Record;
 /// all who read count in, and it keeps no memory of the topic's.
 const COPIED_BYTES: usize = 512;
 
-/// How far ahead of a record its iterator asks for lines, and for how many bytes at the most.
-const AHEAD: usize = 512;
-const MOST_BYTES: usize = 256;
+/// The lines that an iterator asks for, by how far they are ahead of it in bytes.
+const AHEAD: [usize; 3] = [512, 576, 640];
 
 /// Records in a row of one topic, at least one.
 ///
@@ -61,10 +60,12 @@ impl Records {
         count: usize,
         encoded: Bytes,
     ) -> Result<Self, InvalidRecord> {
-        let (mut at, mut index) = (0, 0);
-        while at < encoded.len() {
+        let (mut rest, mut index) = (&encoded[..], 0);
+        while !rest.is_empty() {
             let invalid = |reason| InvalidRecord { index, reason };
-            check_body(next_record(&encoded, &mut at).map_err(invalid)?).map_err(invalid)?;
+            let (body, behind) = record(rest).map_err(invalid)?;
+            check_body(body).map_err(invalid)?;
+            rest = behind;
             index += 1;
         }
         if index != count || base_offset.checked_add(count as u64).is_none() {
@@ -190,17 +191,16 @@ impl<'a> Iterator for Iter<'a> {
         if self.offset == self.end {
             return None;
         }
-        let mut at = 0;
-        let body = match next_record(self.rest, &mut at) {
-            Ok(body) => body,
+        let (body, rest) = match record(self.rest) {
+            Ok(read) => read,
             Err(reason) => {
                 debug_assert!(false, "a stored record is invalid: {reason}");
                 self.end = self.offset;
                 return None;
             }
         };
-        self.rest = self.rest.get(at..).unwrap_or_default();
-        ask_for_what_follows(self.rest, at);
+        ask_for_what_follows(rest);
+        self.rest = rest;
         let offset = self.offset;
         self.offset += 1;
         Some(RecordRef::new(offset, body))
@@ -212,13 +212,13 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-/// Reads a byte of lines that lie ahead, as many as the last record had.
+/// Reads a byte of lines that lie ahead.
 ///
 /// Where a record begins is known from the one before. Whoever walks close behind the producer would wait for one line
 /// of the other processor's cache after the other; this way some are under way at a time.
 #[inline]
-fn ask_for_what_follows(rest: &[u8], record_bytes: usize) {
-    for line in (AHEAD..AHEAD + record_bytes.min(MOST_BYTES)).step_by(64) {
+fn ask_for_what_follows(rest: &[u8]) {
+    for line in AHEAD {
         if let Some(&byte) = rest.get(line) {
             std::hint::black_box(byte);
         }
@@ -262,8 +262,8 @@ impl<'a> RecordRef<'a> {
 
     /// Its headers, in order: name and value.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        let (body, mut at) = (self.body, 0);
-        std::iter::from_fn(move || next_header(body, &mut at))
+        let mut rest = self.body;
+        std::iter::from_fn(move || next_header(&mut rest))
     }
 
     /// Its encoded body: what [`Producer::produce_encoded`](crate::Producer::produce_encoded) takes.

@@ -16,7 +16,7 @@ use ringbuf_core::{ByteProducer, ByteRing, ByteRingOptions};
 use crate::batch::{Layout, Prepared};
 use crate::budget::Budget;
 use crate::clock::{Clock, Nanos};
-use crate::decoding::{next_record, read_body};
+use crate::decoding::{read_body, record};
 use crate::encoding::TIMESTAMP_BYTES;
 use crate::epoch::Epoch;
 use crate::error::{InvalidOptions, LastByKeyError, OutOfMemory, ProduceError};
@@ -426,9 +426,11 @@ impl Topic {
         let mut reader = self.ring.reader(from);
         while reader.position() < to {
             let run = reader.try_read((to - from) as usize, usize::MAX).ok()?;
-            let (bytes, mut at) = (run.bytes(), 0);
+            let mut rest = run.bytes();
             for i in 0..run.len() {
-                if read_body(next_record(bytes, &mut at).ok()?).timestamp_us >= timestamp_us {
+                let (body, behind) = record(rest).ok()?;
+                rest = behind;
+                if read_body(body).timestamp_us >= timestamp_us {
                     return Some(run.base() + i as u64).filter(|&offset| offset < to);
                 }
             }
@@ -438,9 +440,9 @@ impl Topic {
 }
 
 /// Notes the keys of stored records, which begin at `offset`.
-fn note_keys(last: &mut LastByKey, records: &[u8], mut offset: u64) {
-    let mut at = 0;
-    while let Ok(body) = next_record(records, &mut at) {
+fn note_keys(last: &mut LastByKey, mut records: &[u8], mut offset: u64) {
+    while let Ok((body, rest)) = record(records) {
+        records = rest;
         if let Some(key) = read_body(body).key {
             last.note(key, offset);
         }
