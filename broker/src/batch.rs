@@ -9,7 +9,7 @@ use ringbuf_core::ByteProducer;
 
 use crate::clock::Clock;
 use crate::decoding::{InvalidReason, Shape, check_body};
-use crate::encoding::{HEAD_BYTES, Head, RECORD_TAG, TIMESTAMP_BYTES};
+use crate::encoding::{HEAD_BYTES, Head, RECORD_TAG, Scratch, TIMESTAMP_BYTES, field_len};
 use crate::error::ProduceError;
 use crate::options::MAX_BATCH_RECORDS;
 use crate::record::Record;
@@ -20,7 +20,7 @@ const MAX_KEPT_BYTES: usize = 1 << 20;
 /// Records as they are stored, back to back.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    bytes: Vec<u8>,
+    bytes: Scratch,
     /// Where each record ends in `bytes`.
     ends: Vec<u32>,
     timestamps: Vec<i64>,
@@ -53,7 +53,7 @@ impl Batch {
         max: usize,
         clock: &Clock,
     ) -> Result<(), ProduceError> {
-        check_count(records.len())?;
+        self.begin(records.len())?;
         let mut stamp = Stamp {
             clock,
             wall_us: None,
@@ -61,11 +61,11 @@ impl Batch {
         for (index, record) in records.iter().enumerate() {
             let length = record.encoded_len();
             check_size(index, length, max)?;
-            let (timestamp_us, put_in) = match record.own_timestamp() {
-                Some(own) => (own, None),
-                None => (stamp.get(), Some(stamp.get())),
+            let (timestamp_us, added) = match record.own_timestamp() {
+                Some(own) => (own, 0),
+                None => (stamp.get(), TIMESTAMP_BYTES),
             };
-            record.encode_stored(length, put_in, &mut self.bytes);
+            record.encode_stored(length + added, timestamp_us, &mut self.bytes);
             self.end_record(index, timestamp_us)?;
         }
         Ok(())
@@ -78,7 +78,7 @@ impl Batch {
         max: usize,
         clock: &Clock,
     ) -> Result<(), ProduceError> {
-        check_count(bodies.len())?;
+        self.begin(bodies.len())?;
         let mut stamp = Stamp {
             clock,
             wall_us: None,
@@ -89,32 +89,39 @@ impl Batch {
                 timestamp_us,
                 zero_timestamp_at,
             } = check_body(body).map_err(|reason| ProduceError::InvalidRecord { index, reason })?;
-            let bytes = &mut self.bytes;
             if timestamp_us != 0 {
-                Head::append_to(bytes, |head| head.tag_and_length(RECORD_TAG, body.len()));
-                bytes.extend_from_slice(body);
+                self.bytes
+                    .head(|head| head.tag_and_length(RECORD_TAG, body.len()));
+                self.bytes.bytes(body);
                 self.end_record(index, timestamp_us)?;
                 continue;
             }
             let timestamp_us = stamp.get();
-            let mut stamped = |length: usize, parts: &[&[u8]]| {
-                Head::append_to(bytes, |head| {
-                    head.tag_and_length(RECORD_TAG, length + TIMESTAMP_BYTES);
-                    head.timestamp(timestamp_us);
-                });
-                parts.iter().for_each(|part| bytes.extend_from_slice(part));
-            };
-            match zero_timestamp_at {
-                None => stamped(body.len(), &[body]),
+            // An explicit 0 goes: behind the broker's, it would be the one that counts.
+            let (before, after) = match zero_timestamp_at {
+                None => (*body, [].as_slice()),
                 Some(at) => {
-                    // The explicit 0 goes: behind the broker's, it would be the one that counts.
                     let (before, rest) = body.split_at(at as usize);
-                    let after = rest.get(TIMESTAMP_BYTES..).unwrap_or_default();
-                    stamped(before.len() + after.len(), &[before, after]);
+                    (before, rest.get(TIMESTAMP_BYTES..).unwrap_or_default())
                 }
-            }
+            };
+            self.bytes.head(|head| {
+                let length = TIMESTAMP_BYTES + before.len() + after.len();
+                head.tag_and_length(RECORD_TAG, length);
+                head.timestamp(timestamp_us);
+            });
+            self.bytes.bytes(before);
+            self.bytes.bytes(after);
             self.end_record(index, timestamp_us)?;
         }
+        Ok(())
+    }
+
+    /// Checks how many records are to come.
+    fn begin(&mut self, records: usize) -> Result<(), ProduceError> {
+        check_count(records)?;
+        self.ends.reserve(records);
+        self.timestamps.reserve(records);
         Ok(())
     }
 
@@ -132,8 +139,9 @@ impl Batch {
     pub(crate) fn prepared(&self) -> Prepared<'_> {
         Prepared {
             timestamps: &self.timestamps,
+            bytes: self.bytes.len() as u64,
             layout: Layout::Run {
-                bytes: &self.bytes,
+                bytes: self.bytes.as_slice(),
                 ends: &self.ends,
             },
         }
@@ -145,6 +153,8 @@ impl Batch {
 pub(crate) struct Prepared<'a> {
     /// One of each record.
     pub(crate) timestamps: &'a [i64],
+    /// Bytes of all records.
+    pub(crate) bytes: u64,
     pub(crate) layout: Layout<'a>,
 }
 
@@ -172,20 +182,22 @@ impl Prepared<'_> {
         debug_assert!(record.headers.is_empty(), "headers would be left out");
         let length = record.encoded_len();
         check_size(0, length, max)?;
-        let own = record.own_timestamp();
-        let timestamp_us = own.unwrap_or_else(|| clock.wall_us());
-        let stamp = own.is_none().then_some(timestamp_us);
+        let (timestamp_us, length) = match record.own_timestamp() {
+            Some(own) => (own, length),
+            None => (clock.wall_us(), length + TIMESTAMP_BYTES),
+        };
+        let framed = field_len(length);
+        if u32::try_from(framed).is_err() {
+            let reason = InvalidReason::BatchTooLarge;
+            return Err(ProduceError::InvalidRecord { index: 0, reason });
+        }
         let mut bytes = [0; HEAD_BYTES];
         let mut head = Head::new(&mut bytes);
-        record.stored_head(length, stamp, &mut head);
+        record.frame_head(length, Some(timestamp_us), &mut head);
         let use_parts = |parts: &[&[u8]]| {
-            let bytes: usize = parts.iter().map(|part| part.len()).sum();
-            if u32::try_from(bytes).is_err() {
-                let reason = InvalidReason::BatchTooLarge;
-                return Err(ProduceError::InvalidRecord { index: 0, reason });
-            }
             use_it(&Prepared {
                 timestamps: &[timestamp_us],
+                bytes: framed as u64,
                 layout: Layout::One {
                     parts,
                     key: record.key.as_deref(),
@@ -208,24 +220,13 @@ impl Prepared<'_> {
         self.timestamps.len()
     }
 
-    /// Bytes of all records.
-    #[inline]
-    pub(crate) fn bytes(&self) -> u64 {
-        match self.layout {
-            Layout::One { parts, .. } => parts.iter().map(|part| part.len() as u64).sum(),
-            Layout::Run { bytes, .. } => bytes.len() as u64,
-        }
-    }
-
     /// Puts the records into the ring, and says which offset the first one has.
     #[inline]
     pub(crate) fn publish(&self, producer: &mut ByteProducer) -> u64 {
-        let mut writing = producer.batch();
         match self.layout {
-            Layout::One { parts, .. } => writing.push(parts),
-            Layout::Run { bytes, ends } => writing.push_run(bytes, ends),
+            Layout::One { parts, .. } => producer.append_parts(parts),
+            Layout::Run { bytes, ends } => producer.append_run(bytes, ends).start,
         }
-        writing.publish().start
     }
 }
 

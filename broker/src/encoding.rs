@@ -40,10 +40,10 @@ pub(crate) const fn field_len(length: usize) -> usize {
     1 + varint_len(length) + length
 }
 
-/// The most bytes of a [`Head`]: two tags with lengths and a timestamp.
+/// Room for a [`Head`]: two tags with lengths and a timestamp, and what its stores write too much.
 pub(crate) const HEAD_BYTES: usize = 32;
 
-/// Tags, lengths and a timestamp, written where they are to stand.
+/// Tags, lengths and a timestamp. Written by a few wide stores; the bytes that are too many are written over by the next.
 pub(crate) struct Head<'a> {
     bytes: &'a mut [u8; HEAD_BYTES],
     len: usize,
@@ -55,47 +55,108 @@ impl<'a> Head<'a> {
         Self { bytes, len: 0 }
     }
 
-    /// Writes a head at the end of `bytes`: in place, by stores that nothing reads back at once.
-    #[inline]
-    pub(crate) fn append_to(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Head<'_>)) {
-        let at = bytes.len();
-        bytes.extend_from_slice(&[0; HEAD_BYTES]);
-        let mut len = 0;
-        if let Some(place) = bytes.last_chunk_mut() {
-            let mut head = Head::new(place);
-            write(&mut head);
-            len = head.len;
-        }
-        bytes.truncate(at + len);
-    }
-
     #[inline]
     pub(crate) fn timestamp(&mut self, timestamp_us: i64) {
-        self.byte(TIMESTAMP_TAG);
-        self.bytes[self.len..self.len + 8].copy_from_slice(&timestamp_us.to_le_bytes());
-        self.len += 8;
+        let mut field = [TIMESTAMP_TAG; TIMESTAMP_BYTES];
+        field[1..].copy_from_slice(&timestamp_us.to_le_bytes());
+        self.put(field, TIMESTAMP_BYTES);
     }
 
     #[inline]
     pub(crate) fn tag_and_length(&mut self, tag: u8, length: usize) {
-        self.byte(tag);
-        let mut rest = length;
-        while rest >= 0x80 {
-            self.byte(rest as u8 | 0x80);
-            rest >>= 7;
+        let (tag, length) = (u32::from(tag), length as u64);
+        match length {
+            0..0x80 => self.put((tag | (length as u32) << 8).to_le_bytes(), 2),
+            0x80..0x4000 => {
+                let varint = (length as u32 & 0x7F) | 0x80 | (length as u32 >> 7) << 8;
+                self.put((tag | varint << 8).to_le_bytes(), 3);
+            }
+            _ => self.tag_and_long_length(tag as u8, length),
         }
-        self.byte(rest as u8);
     }
 
+    #[cold]
+    fn tag_and_long_length(&mut self, tag: u8, length: u64) {
+        self.put([tag], 1);
+        let mut rest = length;
+        while rest >= 0x80 {
+            self.put([rest as u8 | 0x80], 1);
+            rest >>= 7;
+        }
+        self.put([rest as u8], 1);
+    }
+
+    /// Writes `bytes`, of which `used` count.
     #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
+    fn put<const N: usize>(&mut self, bytes: [u8; N], used: usize) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
+        self.len += used;
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// What a scratch begins with.
+const LEAST_BYTES: usize = 1 << 10;
+
+/// Bytes that are written one after the other, into memory that is used again and never cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    memory: Vec<u8>,
+    used: usize,
+}
+
+impl Scratch {
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.memory[..self.used]
+    }
+
+    #[inline]
+    pub(crate) fn head(&mut self, write: impl FnOnce(&mut Head<'_>)) {
+        self.make_room(HEAD_BYTES);
+        if let Some(place) = self.memory[self.used..].first_chunk_mut() {
+            let mut head = Head::new(place);
+            write(&mut head);
+            self.used += head.len;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.memory[self.used..self.used + bytes.len()].copy_from_slice(bytes);
+        self.used += bytes.len();
+    }
+
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if more > self.memory.len() - self.used {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let twice = (2 * self.memory.len()).max(LEAST_BYTES);
+        let mut memory = vec![0; twice.max(self.used + more)];
+        memory[..self.used].copy_from_slice(self.as_slice());
+        self.memory = memory;
     }
 }
 
@@ -113,5 +174,15 @@ mod tests {
                 assert_eq!(varint_len(value), head.as_slice().len() - 1, "{value}");
             }
         }
+    }
+
+    #[test]
+    fn the_longest_head_has_room() {
+        let mut bytes = [0; HEAD_BYTES];
+        let mut head = Head::new(&mut bytes);
+        head.tag_and_length(RECORD_TAG, usize::MAX);
+        head.timestamp(-1);
+        head.tag_and_length(VALUE_TAG, usize::MAX);
+        assert_eq!(head.as_slice().len(), 2 * (1 + varint_len(usize::MAX)) + 9);
     }
 }

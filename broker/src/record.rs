@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 
 use crate::encoding::{
-    HEAD_BYTES, HEADER_NAME_TAG, HEADER_TAG, HEADER_VALUE_TAG, Head, KEY_TAG, RECORD_TAG,
+    HEAD_BYTES, HEADER_NAME_TAG, HEADER_TAG, HEADER_VALUE_TAG, Head, KEY_TAG, RECORD_TAG, Scratch,
     TIMESTAMP_BYTES, VALUE_TAG, field_len,
 };
 
@@ -127,53 +127,50 @@ impl Record {
     pub fn encode_framed(&self, buf: &mut impl BufMut) {
         let mut bytes = [0; HEAD_BYTES];
         let mut head = Head::new(&mut bytes);
-        head.tag_and_length(RECORD_TAG, self.encoded_len());
+        self.frame_head(self.encoded_len(), self.own_timestamp(), &mut head);
         buf.put_slice(head.as_slice());
-        self.encode(buf);
+        self.encode_behind_head(&mut |bytes| buf.put_slice(bytes));
     }
 
     /// Writes the record's body alone: what `Producer::produce_encoded` takes.
     pub fn encode(&self, buf: &mut impl BufMut) {
         let mut bytes = [0; HEAD_BYTES];
         let mut head = Head::new(&mut bytes);
-        if let Some(timestamp_us) = self.own_timestamp() {
-            head.timestamp(timestamp_us);
-        }
-        if let Some(key) = &self.key {
-            head.tag_and_length(KEY_TAG, key.len());
-            buf.put_slice(head.as_slice());
-            buf.put_slice(key);
-            head = Head::new(&mut bytes);
-        }
-        if !self.value.is_empty() {
-            head.tag_and_length(VALUE_TAG, self.value.len());
-        }
+        self.body_head(self.own_timestamp(), &mut head);
         buf.put_slice(head.as_slice());
-        buf.put_slice(&self.value);
-        self.encode_headers(buf);
+        self.encode_behind_head(&mut |bytes| buf.put_slice(bytes));
     }
 
-    /// Writes the record as it is stored: framed, its body of `body_len` bytes (see
-    /// [`encoded_len`](Self::encoded_len)) with `stamp` in front, if there is one.
+    /// Writes the record as it is stored: framed, with `timestamp_us`; its body has then `body_len` bytes.
     #[inline]
-    pub(crate) fn encode_stored(&self, body_len: usize, stamp: Option<i64>, bytes: &mut Vec<u8>) {
-        Head::append_to(bytes, |head| self.stored_head(body_len, stamp, head));
+    pub(crate) fn encode_stored(&self, body_len: usize, timestamp_us: i64, scratch: &mut Scratch) {
+        scratch.head(|head| self.frame_head(body_len, Some(timestamp_us), head));
         if let Some(key) = &self.key {
-            bytes.extend_from_slice(key);
-            Head::append_to(bytes, |head| self.value_head(head));
+            scratch.bytes(key);
+            scratch.head(|head| self.value_head(head));
         }
-        bytes.extend_from_slice(&self.value);
+        scratch.bytes(&self.value);
         if !self.headers.is_empty() {
-            self.encode_headers(bytes);
+            self.encode_headers(&mut |bytes| scratch.bytes(bytes));
         }
     }
 
-    /// What the stored record has in front of its key, or of its value if it has no key.
+    /// What a framed record has in front of its key, or of its value if it has no key. `body_len` counts the timestamp, if it
+    /// is to have one.
     #[inline]
-    pub(crate) fn stored_head(&self, body_len: usize, stamp: Option<i64>, head: &mut Head<'_>) {
-        let stamp_len = if stamp.is_some() { TIMESTAMP_BYTES } else { 0 };
-        head.tag_and_length(RECORD_TAG, body_len + stamp_len);
-        if let Some(timestamp_us) = stamp.or(self.own_timestamp()) {
+    pub(crate) fn frame_head(
+        &self,
+        body_len: usize,
+        timestamp_us: Option<i64>,
+        head: &mut Head<'_>,
+    ) {
+        head.tag_and_length(RECORD_TAG, body_len);
+        self.body_head(timestamp_us, head);
+    }
+
+    #[inline]
+    fn body_head(&self, timestamp_us: Option<i64>, head: &mut Head<'_>) {
+        if let Some(timestamp_us) = timestamp_us {
             head.timestamp(timestamp_us);
         }
         match &self.key {
@@ -190,7 +187,19 @@ impl Record {
         }
     }
 
-    fn encode_headers(&self, buf: &mut impl BufMut) {
+    fn encode_behind_head(&self, put: &mut impl FnMut(&[u8])) {
+        if let Some(key) = &self.key {
+            put(key);
+            let mut bytes = [0; HEAD_BYTES];
+            let mut head = Head::new(&mut bytes);
+            self.value_head(&mut head);
+            put(head.as_slice());
+        }
+        put(&self.value);
+        self.encode_headers(put);
+    }
+
+    fn encode_headers(&self, put: &mut impl FnMut(&[u8])) {
         let mut bytes = [0; HEAD_BYTES];
         for header in &self.headers {
             let mut head = Head::new(&mut bytes);
@@ -198,13 +207,13 @@ impl Record {
             if !header.name.is_empty() {
                 head.tag_and_length(HEADER_NAME_TAG, header.name.len());
             }
-            buf.put_slice(head.as_slice());
-            buf.put_slice(header.name.as_bytes());
+            put(head.as_slice());
+            put(header.name.as_bytes());
             if !header.value.is_empty() {
                 let mut head = Head::new(&mut bytes);
                 head.tag_and_length(HEADER_VALUE_TAG, header.value.len());
-                buf.put_slice(head.as_slice());
-                buf.put_slice(&header.value);
+                put(head.as_slice());
+                put(&header.value);
             }
         }
     }
@@ -276,13 +285,15 @@ mod tests {
             prop_assert_eq!(&decode(body), &plain);
 
             // As the broker stores it: the same with a timestamp.
-            let mut stored = vec![7];
-            let stamp = record.own_timestamp().is_none().then_some(stamp);
-            record.encode_stored(record.encoded_len(), stamp, &mut stored);
-            plain.timestamp_us = record.own_timestamp().or(stamp);
+            let own = record.own_timestamp();
+            let added = if own.is_some() { 0 } else { TIMESTAMP_BYTES };
+            let mut stored = Scratch::default();
+            stored.bytes(&[7]);
+            record.encode_stored(record.encoded_len() + added, own.unwrap_or(stamp), &mut stored);
+            plain.timestamp_us = own.or(Some(stamp));
             let mut expected = vec![7];
             plain.encode_framed(&mut expected);
-            prop_assert_eq!(stored, expected);
+            prop_assert_eq!(stored.as_slice(), expected);
         }
     }
 }

@@ -170,7 +170,7 @@ impl Topic {
             let now = *monotonic.insert(self.clock.monotonic());
             self.expire_before(appender, now);
         }
-        let bytes = batch.bytes();
+        let bytes = batch.bytes;
         self.make_room(appender, bytes, u64::from(count))?;
 
         let base_offset = batch.publish(&mut appender.producer);
