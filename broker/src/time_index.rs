@@ -25,6 +25,8 @@ pub(crate) struct TimeIndex {
     opened: Nanos,
     /// The next record's offset.
     end: u64,
+    /// How many records the newest entry can still stand for.
+    room: u64,
     /// Whether no entry's newest timestamp is below that of an entry before it.
     sorted: bool,
     age: Option<Nanos>,
@@ -67,27 +69,41 @@ impl TimeIndex {
     /// Notes the next records, appended together. `now` is called only if the time is needed. Whether an entry was
     /// opened: only then there may be something to [trim](Self::trim), and its memory another.
     #[inline]
-    pub(crate) fn note(&mut self, timestamps_us: &[i64], mut now: impl FnMut() -> Nanos) -> bool {
+    pub(crate) fn note(&mut self, timestamps_us: &[i64], now: impl FnMut() -> Nanos) -> bool {
+        let count = timestamps_us.len() as u64;
+        let newest_us = timestamps_us.iter().copied().max();
+        if self.age.is_none()
+            && count <= self.room
+            && let (Some(entry), Some(newest_us)) = (self.entries.back_mut(), newest_us)
+        {
+            entry.newest_us = entry.newest_us.max(newest_us);
+            self.room -= count;
+            self.end += count;
+            return false;
+        }
+        self.note_by_entries(timestamps_us, now)
+    }
+
+    #[inline(never)] // once in many records where there is no age
+    fn note_by_entries(&mut self, timestamps_us: &[i64], mut now: impl FnMut() -> Nanos) -> bool {
         let mut opened = false;
         let mut rest = timestamps_us;
         while !rest.is_empty() {
-            let open = self
-                .entries
-                .back()
-                .map_or(SPAN, |entry| self.end - entry.first);
-            let room = (SPAN - open) as usize;
+            let room = self.room as usize;
             let most = if room == 0 { SPAN as usize } else { room };
             let (noted, left) = rest.split_at(most.min(rest.len()));
             rest = left;
             let Some(newest_us) = noted.iter().copied().max() else {
                 break;
             };
-            let first = self.end;
-            self.end += noted.len() as u64;
+            let (first, count) = (self.end, noted.len() as u64);
+            self.end += count;
             if room == 0 || !self.join(newest_us, &mut now) {
                 self.open(first, newest_us, now());
+                self.room = SPAN;
                 opened = true;
             }
+            self.room -= count;
         }
         opened
     }
@@ -141,6 +157,9 @@ impl TimeIndex {
                 break;
             }
             self.entries.pop_front();
+        }
+        if self.entries.is_empty() {
+            self.room = 0;
         }
     }
 
