@@ -22,7 +22,7 @@ const VALUE: usize = 128;
 /// What it does for so many records.
 type Loop = fn(u64) -> Result<()>;
 
-const LOOPS: [(&str, Loop); 20] = [
+const LOOPS: [(&str, Loop); 21] = [
     ("ring/append/b1", ring::<1, false>),
     ("ring/append/b256", ring::<BATCH, false>),
     ("ring/append+read/b1", ring::<1, true>),
@@ -45,7 +45,10 @@ const LOOPS: [(&str, Loop); 20] = [
     }),
     ("shared-byte-ring/append/b1", shared_byte_ring),
     ("record/encode", encode),
-    ("broker/produce-one", produce_one),
+    ("broker/produce-one", |records| produce_one(records, false)),
+    ("broker/produce-one+consume", |records| {
+        produce_one(records, true)
+    }),
     ("broker/produce/b1", |records| produce(records, 1)),
     ("broker/produce/b256", |records| produce(records, BATCH)),
     ("broker/produce-encoded/b1", |records| {
@@ -169,12 +172,17 @@ fn broker() -> Result<Broker, InvalidOptions> {
 }
 
 /// A record as most are: a value, stamped by the broker.
-fn produce_one(records: u64) -> Result<()> {
+fn produce_one(records: u64, consume: bool) -> Result<()> {
     let broker = broker()?;
     let producer = broker.producer("t")?;
+    let mut consumer = broker.consumer();
+    consumer.subscribe("t", StartAt::Earliest)?;
     let record = Record::new(vec![7; VALUE]);
     for _ in 0..records {
         producer.produce(black_box(&record))?;
+        if consume {
+            black_box(consumer.try_poll());
+        }
     }
     Ok(())
 }
