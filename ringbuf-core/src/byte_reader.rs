@@ -240,11 +240,9 @@ impl Run {
 
     #[inline]
     fn end(&self, record: usize) -> usize {
-        assert!(
-            record < self.records,
-            "record {record} of a run of {}",
-            self.records
-        );
+        if record >= self.records {
+            no_record(record, self.records);
+        }
         self.edge(record + 1) - self.start
     }
 
@@ -262,6 +260,12 @@ impl Run {
             start..self.end(record)
         })
     }
+}
+
+/// Takes numbers, not references: who panics in place keeps the run in memory, where each move of it is stores and loads.
+#[cold]
+fn no_record(record: usize, records: usize) -> ! {
+    panic!("record {record} of a run of {records}")
 }
 
 macro_rules! accessors {
