@@ -195,7 +195,7 @@ impl WaitSet {
         if !twin::is("drain_without_fence") {
             fence(Ordering::SeqCst); // D2
         }
-        let mut woken = [const { None }; SEATS_IN_A_ROW as usize];
+        let mut woken = Vec::with_capacity(SEATS_IN_A_ROW as usize); // nothing is allocated under the lock
         let mut next = 0;
         loop {
             let seats = lock(&self.seats);
@@ -211,22 +211,15 @@ impl WaitSet {
                 return;
             };
             next = row + 1;
-            let mut wakers = woken.iter_mut();
             while bits != 0 {
                 let number = row as u32 * SEATS_IN_A_ROW + bits.trailing_zeros();
                 bits &= bits - 1;
-                if let Some(follower) = seats.followers.get(number)
-                    && let Some(place) = wakers.next()
-                {
-                    *place = follower.signal().take();
-                }
+                let follower = seats.followers.get(number);
+                woken.extend(follower.and_then(|follower| follower.signal().take()));
             }
             drop(seats);
             // User code, outside the lock.
-            woken
-                .iter_mut()
-                .filter_map(Option::take)
-                .for_each(Waker::wake);
+            woken.drain(..).for_each(Waker::wake);
         }
     }
 

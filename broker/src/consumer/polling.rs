@@ -115,8 +115,13 @@ impl Consumer {
 
     /// The next item, or `cx`'s task is woken when there is one.
     pub fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
-        let found = self.try_poll().or_else(|| self.look_or_arm(cx.waker()));
-        found.map_or(Poll::Pending, Poll::Ready)
+        if let Some(item) = self.try_poll() {
+            return Poll::Ready(item);
+        }
+        match self.look_or_arm(cx.waker()) {
+            Some(item) => Poll::Ready(item),
+            None => Poll::Pending,
+        }
     }
 
     /// Whether something that it armed has woken it since.

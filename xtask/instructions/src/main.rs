@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "it lists its loops")]
 
 use std::hint::black_box;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -22,7 +23,7 @@ const VALUE: usize = 128;
 /// What it does for so many records.
 type Loop = fn(u64) -> Result<()>;
 
-const LOOPS: [(&str, Loop); 21] = [
+const LOOPS: [(&str, Loop); 22] = [
     ("ring/append/b1", ring::<1, false>),
     ("ring/append/b256", ring::<BATCH, false>),
     ("ring/append+read/b1", ring::<1, true>),
@@ -49,6 +50,7 @@ const LOOPS: [(&str, Loop); 21] = [
     ("broker/produce-one+consume", |records| {
         produce_one(records, true)
     }),
+    ("broker/produce-one+wait", produce_one_to_a_task),
     ("broker/produce/b1", |records| produce(records, 1)),
     ("broker/produce/b256", |records| produce(records, BATCH)),
     ("broker/produce-encoded/b1", |records| {
@@ -183,6 +185,28 @@ fn produce_one(records: u64, consume: bool) -> Result<()> {
         if consume {
             black_box(consumer.try_poll());
         }
+    }
+    Ok(())
+}
+
+/// To a task that waits for each of them.
+fn produce_one_to_a_task(records: u64) -> Result<()> {
+    let broker = broker()?;
+    let producer = broker.producer("t")?;
+    let mut consumer = broker.consumer();
+    consumer.subscribe("t", StartAt::Earliest)?;
+    let record = Record::new(vec![7; VALUE]);
+    let mut task = Context::from_waker(Waker::noop());
+    for _ in 0..records {
+        anyhow::ensure!(
+            consumer.poll_next_item(&mut task).is_pending(),
+            "nothing is there"
+        );
+        producer.produce(black_box(&record))?;
+        anyhow::ensure!(
+            black_box(consumer.poll_next_item(&mut task)).is_ready(),
+            "it is there"
+        );
     }
     Ok(())
 }
