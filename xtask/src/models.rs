@@ -8,7 +8,9 @@ use crate::command::{self, cargo, command, root, target};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
+    sync::Mutex,
+    thread,
 };
 
 /// The crates that have models: package and folder.
@@ -47,8 +49,48 @@ pub(crate) fn crates(checker: &'static str, wanted: Option<&str>) -> Result<Vec<
 }
 
 impl Modelled {
+    /// Runs `must_fail` with each twin and its test, on all cores: most explore on one thread.
+    pub(crate) fn fail_all(
+        &self,
+        must_fail: impl Fn(&str, &str) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let twins = self.twins()?;
+        let left = Mutex::new(twins.iter());
+        let next = || left.lock().expect("nobody panics while it is held").next();
+        let work = || -> Result<()> {
+            while let Some((twin, test)) = next() {
+                must_fail(twin, test)?;
+                println!("{}: twin {twin} fails {test}, as it must", self.package);
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().expect("a check returns its errors"))
+        })?;
+        println!("{}: {} twins fail", self.package, twins.len());
+        Ok(())
+    }
+
+    /// Whether this run of one test was one, and failed.
+    pub(crate) fn ensure_failed(&self, output: &Output, twin: &str, test: &str) -> Result<()> {
+        let package = self.package;
+        ensure!(
+            String::from_utf8_lossy(&output.stdout).contains("running 1 test"),
+            "{package}: no test is called {test}"
+        );
+        ensure!(
+            !output.status.success(),
+            "{package}: {test} holds although twin {twin} breaks it"
+        );
+        Ok(())
+    }
+
     /// Each twin with a test that must fail with it.
-    pub(crate) fn twins(&self) -> Result<Vec<(String, String)>> {
+    fn twins(&self) -> Result<Vec<(String, String)>> {
         let file = root()
             .join(self.folder)
             .join(format!("{}-twins.txt", self.checker));

@@ -74,7 +74,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         }
         hold(modelled, &program, wanted, flags)?;
         if !flags.no_twins && flags.scenario.is_none() {
-            fail_all(modelled, &program)?;
+            modelled.fail_all(|twin, test| must_fail(modelled, &program, twin, test))?;
         }
     }
     Ok(())
@@ -115,39 +115,26 @@ fn hold(modelled: Modelled, program: &Path, wanted: &str, flags: &Flags) -> Resu
     Ok(())
 }
 
-/// Expects each twin's scenario to fail, and to fail again in the schedule that is then replayed.
-fn fail_all(modelled: Modelled, program: &Path) -> Result<()> {
-    let package = modelled.package;
-    let twins = modelled.twins()?;
-    for (twin, test) in &twins {
-        let failures = tempfile::tempdir()?;
-        let run = |name: &str, value: &str| {
-            modelled
-                .twin(program, twin, test)
-                .env("SCHEDULES_FAILURES", failures.path())
-                .env(name, value)
-                .output()
-        };
-        let output = run("SCHEDULES", &TWIN_SCHEDULES.to_string())?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            printed.contains("running 1 test"),
-            "{package}: no scenario is called {test}"
-        );
-        ensure!(
-            !output.status.success(),
-            "{package}: {test} holds although twin {twin} breaks it"
-        );
-        let schedule = first_file(failures.path())?
-            .with_context(|| format!("{package}: {test} failed and left no schedule"))?;
-        let again = run("SCHEDULES_REPLAY", &schedule.to_string_lossy())?;
-        ensure!(
-            !again.status.success(),
-            "{package}: twin {twin} fails {test}, but not in the replay of its schedule"
-        );
-        println!("{package}: twin {twin} fails {test}, and again in the replay, as it must");
-    }
-    println!("{package}: {} twins fail", twins.len());
+/// Expects the twin's scenario to fail, and to fail again in the schedule that is then replayed.
+fn must_fail(modelled: Modelled, program: &Path, twin: &str, test: &str) -> Result<()> {
+    let failures = tempfile::tempdir()?;
+    let run = |name: &str, value: &str| {
+        modelled
+            .twin(program, twin, test)
+            .env("SCHEDULES_FAILURES", failures.path())
+            .env(name, value)
+            .output()
+    };
+    let output = run("SCHEDULES", &TWIN_SCHEDULES.to_string())?;
+    modelled.ensure_failed(&output, twin, test)?;
+    let schedule = first_file(failures.path())?
+        .with_context(|| format!("{}: {test} failed and left no schedule", modelled.package))?;
+    let again = run("SCHEDULES_REPLAY", &schedule.to_string_lossy())?;
+    ensure!(
+        !again.status.success(),
+        "{}: twin {twin} fails {test}, but not in the replay of its schedule",
+        modelled.package
+    );
     Ok(())
 }
 
