@@ -20,9 +20,12 @@ pub(crate) fn footman(profile: &str) -> Command {
     command(target().join(profile).join("footman"))
 }
 
-/// Builds the debug `footman` with the features that its dependencies have for the tests: what those built serves again.
+/// Builds the debug `footman` as the tests do, so that what those built serves again: a test among what is asked for
+/// gives the dependencies the features that tests need.
 pub(crate) fn build() -> Result<()> {
-    command::run(cargo().args(["build", "--locked", "--workspace", "--bin", "footman"]))
+    let mut build = cargo();
+    build.args(["build", "--locked", "--workspace"]);
+    command::run(build.args(["--bin", "footman", "--test", "demo"]))
 }
 
 impl Server {
