@@ -40,9 +40,10 @@ const THROUGH_BYTES: usize = CORK_BYTES / 2;
 /// Slices of one write: what waits, a frame's head, and what h2 has of its payload.
 const SLICES: usize = 8;
 
-/// The most that is read in one turn. h2 keeps every frame that it reads until its call takes it, a hundred bytes for
-/// each; calls have their turn before there are too many.
+/// The most that is read in one turn, and of HTTP/2 the most frames. h2 keeps every frame that it reads until its call takes it, and 250
+/// bytes for each; calls have their turn before there are too many.
 const TURN_BYTES: usize = 2 * CORK_BYTES;
+const TURN_FRAMES: usize = 1_024;
 
 thread_local! {
     /// The thread's buffers, while no connection has them.
@@ -67,6 +68,61 @@ fn give_back(lender: &'static Lender, mut buffer: Vec<u8>) {
     }
 }
 
+/// A walk over the frames of HTTP/2 as their bytes pass.
+#[derive(Debug)]
+pub(crate) struct FrameWalk {
+    /// Bytes before the next head.
+    rest: usize,
+    /// What has passed of the length that a head begins with, and how many bytes that was.
+    length: usize,
+    known: usize,
+    /// Frames begun in this turn.
+    begun: usize,
+}
+
+impl FrameWalk {
+    /// Of a head: its length, and what follows that.
+    const LENGTH: usize = 3;
+    const REST: usize = 6;
+
+    /// The first frame begins after so many bytes.
+    pub(crate) fn after(preface: usize) -> FrameWalk {
+        FrameWalk {
+            rest: preface,
+            length: 0,
+            known: 0,
+            begun: 0,
+        }
+    }
+
+    /// How many of these bytes may pass in this turn.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        while let Some(byte) = bytes.get(passed) {
+            if self.rest > 0 {
+                let step = self.rest.min(bytes.len() - passed);
+                self.rest -= step;
+                passed += step;
+                continue;
+            }
+            if self.known == 0 {
+                if self.begun == TURN_FRAMES {
+                    break;
+                }
+                self.begun += 1;
+            }
+            passed += 1;
+            self.length = self.length << 8 | usize::from(*byte);
+            self.known += 1;
+            if self.known == FrameWalk::LENGTH {
+                self.rest = FrameWalk::REST + self.length;
+                (self.length, self.known) = (0, 0);
+            }
+        }
+        passed
+    }
+}
+
 #[derive(Debug)]
 struct Cork<S> {
     socket: S,
@@ -76,6 +132,8 @@ struct Cork<S> {
     taken: usize,
     /// How much of the socket was read in this turn.
     read: usize,
+    /// Where the frames that the peer sends are counted.
+    frames: Option<FrameWalk>,
     /// To be written. The thread's buffer during a turn; after it no more than the socket did not take.
     buffer: Vec<u8>,
     /// How much of `buffer` has gone out.
@@ -92,10 +150,16 @@ impl<S: AsyncRead + Unpin> Cork<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if buf.remaining() >= CORK_BYTES {
+            // Into the middle of a long frame, without a copy; what comes after it is another read.
+            let payload = self.frames.as_ref().map_or(usize::MAX, |walk| walk.rest);
+            if buf.remaining().min(payload) >= CORK_BYTES {
                 let before = buf.filled().len();
-                ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
-                self.read += buf.filled().len() - before;
+                let most = u64::try_from(payload).unwrap_or(u64::MAX);
+                let socket = &mut (&mut self.socket).take(most);
+                ready!(Pin::new(socket).poll_read(cx, buf))?;
+                let came = buf.filled().get(before..).unwrap_or_default();
+                self.read += came.len();
+                self.frames.as_mut().map(|walk| walk.pass(came));
                 return Poll::Ready(Ok(()));
             }
             self.ahead = lend(&READ_BUFFER);
@@ -107,10 +171,18 @@ impl<S: AsyncRead + Unpin> Cork<S> {
             self.read += self.ahead.len();
         }
         let rest = self.ahead.get(self.taken..).unwrap_or_default();
-        let (now, later) = rest.split_at(rest.len().min(buf.remaining()));
-        buf.put_slice(now);
-        self.taken += now.len();
-        if later.is_empty() {
+        let now = rest.get(..buf.remaining()).unwrap_or(rest);
+        let passed = match &mut self.frames {
+            Some(walk) => walk.pass(now),
+            None => now.len(),
+        };
+        if passed == 0 && !now.is_empty() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        buf.put_slice(now.get(..passed).unwrap_or_default());
+        self.taken += passed;
+        if passed == rest.len() {
             self.taken = 0;
             give_back(&READ_BUFFER, mem::take(&mut self.ahead));
         }
@@ -243,14 +315,20 @@ pub(crate) struct Corked<S>(Arc<Mutex<Cork<S>>>);
 #[derive(Debug)]
 pub(crate) struct Uncork<S>(Arc<Mutex<Cork<S>>>);
 
-/// Corks a socket. `head` is read before anything of the socket; the connection is over when the socket takes nothing for the
-/// time of `stall_limit`.
-pub(crate) fn cork<S>(socket: S, head: Vec<u8>, stall_limit: Duration) -> (Corked<S>, Uncork<S>) {
+/// Corks a socket. `head` is read before anything of the socket; `frames` are counted where the peer is not to be trusted with their
+/// number; the connection is over when the socket takes nothing for the time of `stall_limit`.
+pub(crate) fn cork<S>(
+    socket: S,
+    head: Vec<u8>,
+    frames: Option<FrameWalk>,
+    stall_limit: Duration,
+) -> (Corked<S>, Uncork<S>) {
     let cork = Arc::new(Mutex::new(Cork {
         socket,
         ahead: head,
         taken: 0,
         read: 0,
+        frames,
         buffer: Vec::new(),
         written: 0,
         is_stuck: false,
@@ -348,6 +426,9 @@ where
         let turn = Pin::new(&mut self.connection).poll(cx);
         let mut cork = lock(&self.uncork.0);
         cork.read = 0;
+        if let Some(walk) = &mut cork.frames {
+            walk.begun = 0;
+        }
         match cork.poll_uncork(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
             Poll::Ready(Ok(())) | Poll::Pending => turn.map(Some),
@@ -370,7 +451,7 @@ mod tests {
     /// A connection that has [`BYTES`] to say to a peer whose socket holds 8, and never ends by itself.
     fn connection() -> (impl Future<Output = Option<()>>, DuplexStream) {
         let (socket, peer) = duplex(8);
-        let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+        let (mut io, uncork) = cork(socket, Vec::new(), None, LIMIT);
         let talk = async move {
             io.write_all(&[7; BYTES]).await.unwrap();
             pending::<()>().await;
@@ -387,11 +468,56 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
     }
 
+    /// What one who reads gets in the first turns, when all of `said` is there.
+    async fn turns(said: &[u8], preface: usize, room: usize) -> Vec<usize> {
+        let (socket, mut peer) = duplex(said.len());
+        peer.write_all(said).await.unwrap();
+        let walk = FrameWalk::after(preface);
+        let (mut io, uncork) = cork(socket, Vec::new(), Some(walk), LIMIT);
+        let turns = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (of_turn, to) = (Arc::clone(&turns), Arc::clone(&heard));
+        let reads = poll_fn(move |cx| {
+            let mut turn = 0;
+            loop {
+                let mut bytes = vec![0; room];
+                let mut buf = ReadBuf::new(&mut bytes);
+                let Poll::Ready(read) = Pin::new(&mut io).poll_read(cx, &mut buf) else {
+                    of_turn.lock().unwrap().push(turn);
+                    return Poll::Pending;
+                };
+                read.unwrap();
+                if buf.filled().is_empty() {
+                    of_turn.lock().unwrap().push(turn);
+                    return Poll::Ready(());
+                }
+                turn += buf.filled().len();
+                to.lock().unwrap().extend_from_slice(buf.filled());
+            }
+        });
+        drop(peer);
+        CorkedConnection::new(reads, uncork).await;
+        assert!(*heard.lock().unwrap() == said, "all of it, and in order");
+        mem::take(&mut turns.lock().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_turn_takes_so_many_frames_wherever_reads_are_cut() {
+        let preface = 24;
+        let tiny = [0, 0, 1, 0, 0, 0, 0, 0, 1, b'x'].repeat(3 * TURN_FRAMES);
+        let said = [&vec![7; preface], &tiny[..]].concat();
+        let whole = 10 * TURN_FRAMES;
+        for room in [1, 3, 10, 1_000, 10 * CORK_BYTES] {
+            let turns = turns(&said, preface, room).await;
+            assert_eq!(turns, [preface + whole, whole, whole], "{room} at once");
+        }
+    }
+
     #[cfg(feature = "server")]
     #[tokio::test]
     async fn parts_only_when_its_peer_has_closed_too() {
         let (socket, mut peer) = duplex(8);
-        let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+        let (mut io, uncork) = cork(socket, Vec::new(), None, LIMIT);
         let talk = async move {
             io.write_all(b"goodbye").await.unwrap();
         };
@@ -418,7 +544,7 @@ mod tests {
         // What the socket holds is less than, as much as, or more than what waits and what comes.
         for room in [7, 10, 1_000, THROUGH_BYTES + 10, 10 * CORK_BYTES] {
             let (socket, mut peer) = duplex(room);
-            let (mut io, uncork) = cork(socket, Vec::new(), LIMIT);
+            let (mut io, uncork) = cork(socket, Vec::new(), None, LIMIT);
             let words = said.clone();
             let talk = async move {
                 for word in words {

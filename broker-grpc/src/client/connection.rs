@@ -156,7 +156,8 @@ impl Endpoint {
             .await
             .map_err(|_| unreachable(format!("no answer within {CONNECT_TIMEOUT:?}")))?
             .map_err(|error| unreachable(error.to_string()))?;
-        let (io, uncork) = cork(socket, Vec::new(), KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT);
+        let stall_limit = KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT;
+        let (io, uncork) = cork(socket, Vec::new(), None, stall_limit);
         let executor = Spawner {
             uncork: Arc::new(Mutex::new(Some(uncork))),
             task: Arc::default(),

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::cork::{CorkedConnection, Uncork, cork};
+use crate::cork::{CorkedConnection, FrameWalk, Uncork, cork};
 use crate::server::calls::{CallExecutor, CallTask};
 use crate::server::greetings::Greeting;
 use crate::server::limits::Limits;
@@ -100,7 +100,8 @@ async fn serve_http2(
     router: Router,
     drain: watch::Receiver<bool>,
 ) {
-    let (io, uncork) = cork(socket, hello, state.limits.stall());
+    let frames = FrameWalk::after(PREFACE.len());
+    let (io, uncork) = cork(socket, hello, Some(frames), state.limits.stall());
     let connection = {
         let mut builder = http2::Builder::new(CallExecutor(Arc::clone(&state.calls)));
         state.limits.apply(&mut builder);
@@ -124,7 +125,7 @@ async fn serve_http1(
 ) {
     let mut builder = http1::Builder::new();
     limits.apply_http1(&mut builder);
-    let (io, uncork) = cork(socket, hello, limits.stall());
+    let (io, uncork) = cork(socket, hello, None, limits.stall());
     let connection = Box::pin(builder.serve_connection(TokioIo::new(io), router));
     drive(
         connection,
