@@ -2,7 +2,8 @@
 //!
 //! Owned by the one who reads the body. It holds one frame, or one message of at most the limit, whose memory grows with
 //! what has come of it, not with what its prefix promises. A server bounds how much the messages begun hold all together, and for how
-//! long: flow control does not, because what is put together has been read.
+//! long: flow control does not, because what is put together has been read. A message that comes in crumbs is an error: each
+//! frame costs the reader hundreds of bytes and as many nanoseconds, whatever is in it.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -20,6 +21,10 @@ use crate::room::Room;
 use crate::room::Share;
 use crate::wire::PREFIX;
 
+/// A message may come in so many frames, whatever they bring; in more, they must bring [`CRUMB_BYTES`] each, on average.
+const MAX_CRUMBS: usize = 1_024;
+const CRUMB_BYTES: usize = 64;
+
 /// The messages of a body.
 #[derive(Debug)]
 pub(crate) struct Messages<B> {
@@ -29,6 +34,8 @@ pub(crate) struct Messages<B> {
     frame: Bytes,
     /// The beginning of a message that came in several frames, with its prefix.
     begun: Vec<u8>,
+    /// In how many frames it came.
+    frames: usize,
     is_over: bool,
     /// What the message begun takes of the room for such, if there is a bound on it.
     share: Option<Share>,
@@ -46,6 +53,7 @@ where
             max_bytes,
             frame: Bytes::new(),
             begun: Vec::new(),
+            frames: 0,
             is_over: false,
             share: None,
         }
@@ -86,7 +94,10 @@ where
             };
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.frame = data,
+                    Ok(data) => {
+                        self.frame = data;
+                        self.frames += 1;
+                    }
                     Err(frame) => {
                         let trailers = frame.into_trailers().unwrap_or_default();
                         self.is_over = true;
@@ -127,6 +138,7 @@ where
             if let Some(length) = self.length(&self.frame)?
                 && self.frame.len() - PREFIX >= length
             {
+                self.frames = 0;
                 self.frame.advance(PREFIX);
                 return Ok(Some(self.frame.split_to(length)));
             }
@@ -135,19 +147,32 @@ where
             self.begin(PREFIX.saturating_sub(self.begun.len()));
         }
         let Some(length) = self.length(&self.begun)? else {
-            self.hold(self.begun.capacity())?;
+            self.wait_for_more()?;
             return Ok(None);
         };
         self.grow(PREFIX + length);
         self.begin((PREFIX + length).saturating_sub(self.begun.len()));
         if self.begun.len() < PREFIX + length {
-            self.hold(self.begun.capacity())?;
+            self.wait_for_more()?;
             return Ok(None);
         }
+        self.frames = 0;
         self.hold(0)?;
         let mut message = Bytes::from(std::mem::take(&mut self.begun));
         message.advance(PREFIX);
         Ok(Some(message))
+    }
+
+    /// What came is not the whole message.
+    fn wait_for_more(&mut self) -> Result<(), Status> {
+        if self.frames > MAX_CRUMBS && self.begun.len() < self.frames * CRUMB_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "it comes in crumbs, {} bytes in {} frames",
+                self.begun.len(),
+                self.frames
+            )));
+        }
+        self.hold(self.begun.capacity())
     }
 
     /// The message begun holds so many bytes now.
@@ -278,6 +303,36 @@ mod tests {
                 let (read, error) = read(&wire, piece).await;
                 assert_eq!((read.len(), error), (1, Some(code)), "pieces of {piece}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_in_crumbs_is_an_error_and_many_in_a_crumb_each_are_not() {
+        let in_pieces = |wire: &[u8], piece: usize| {
+            let pieces = wire.chunks(piece).map(Bytes::copy_from_slice).collect();
+            Messages::new(Pieces(pieces), 1024 * 1024)
+        };
+        let much = 2 * MAX_CRUMBS * CRUMB_BYTES;
+        for (length, piece) in [(MAX_CRUMBS - PREFIX, 1), (much, CRUMB_BYTES)] {
+            let message = in_pieces(&framed(&[length]), piece).next().await.unwrap();
+            assert_eq!(message.unwrap().len(), length, "in pieces of {piece}");
+        }
+        for (length, piece) in [(MAX_CRUMBS + 1, 1), (much, CRUMB_BYTES - 1)] {
+            let error = in_pieces(&framed(&[length]), piece)
+                .next()
+                .await
+                .unwrap_err();
+            assert_eq!(error.code(), tonic::Code::InvalidArgument);
+        }
+        let short = framed(&[1]).repeat(10 * MAX_CRUMBS);
+        for piece in [1, 5, PREFIX + 1] {
+            let mut messages = in_pieces(&short, piece);
+            let mut count = 0;
+            while let Some(message) = messages.next().await.unwrap() {
+                assert_eq!(message.len(), 1);
+                count += 1;
+            }
+            assert_eq!(count, 10 * MAX_CRUMBS, "in pieces of {piece}");
         }
     }
 

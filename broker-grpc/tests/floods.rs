@@ -101,6 +101,25 @@ async fn frames_with_nothing_in_them() {
     server.stop().await;
 }
 
+/// A message a byte a frame: its call ends long before it is whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_crumbs() {
+    let server = Running::start(ServerOptions::default()).await;
+    for method in [PRODUCE, PRODUCE_BATCH] {
+        let mut socket = hello(server.addr).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &fields(method));
+        let length = frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff]);
+        let crumbs = frame(DATA, 0, 1, b"x").repeat(10_000);
+        socket
+            .write_all(&[head, length, crumbs].concat())
+            .await
+            .unwrap();
+        while !next_frame(&mut socket).await.is_end() {}
+    }
+    server.is_well().await;
+    server.stop().await;
+}
+
 /// Questions that must be answered, from one who reads no answers: the server stops reading instead of keeping them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_whose_answers_are_never_read() {

@@ -98,6 +98,12 @@ impl Frame {
         Some(u32::from_be_bytes(code.try_into().ok()?))
     }
 
+    /// Whether it is the last one of its stream.
+    pub(crate) fn is_end(&self) -> bool {
+        self.kind == RST_STREAM
+            || self.flags & END_STREAM != 0 && matches!(self.kind, DATA | HEADERS)
+    }
+
     /// What a WINDOW_UPDATE grants.
     pub(crate) fn increment(&self) -> Option<u32> {
         let increment = self
