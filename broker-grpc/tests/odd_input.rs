@@ -249,6 +249,8 @@ async fn messages_that_come_in_part_are_bounded_over_all_calls() {
     for path in [
         "/footman.v1.Broker/Produce",
         "/footman.v1.Broker/ProduceBatch",
+        "/footman.v1.Admin/ListOffsets",
+        "/grpc.health.v1.Health/Check",
     ] {
         let status = raw_call(&server, path, Whole::unfinished(&most)).await;
         assert_eq!(
@@ -256,6 +258,9 @@ async fn messages_that_come_in_part_are_bounded_over_all_calls() {
             (Code::ResourceExhausted, why::TOO_MUCH_UNFINISHED.to_owned())
         );
     }
+    // Reflection ends its stream without a word of why.
+    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    raw_call(&server, reflection, Whole::unfinished(&most)).await;
     // What they held is given back, and one that fits is taken.
     let mut broker = BrokerClient::new(channel(server.addr).await);
     let request = ProduceRequest {

@@ -4,19 +4,20 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::timeout;
+use tonic::Status;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
-use tower::{Service as _, ServiceExt as _};
 
 use crate::body::{MessageBody, One, Source};
 use crate::messages::Messages;
@@ -33,6 +34,7 @@ use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::subscribe::Subscription;
 use crate::server::web::{self, Origins};
+use crate::wire::PREFIX;
 
 /// A request's body, however it came.
 pub(crate) trait RequestBody:
@@ -117,25 +119,31 @@ impl Router {
                     Ok(answer.unwrap_or_else(|failure| failure.into_status().into_http()))
                 })
             }
-            "/footman.v1.Admin" => self.in_time(self.admin.clone().call(request)),
-            "/grpc.health.v1.Health" => self.in_time(self.health.clone().call(request)),
-            "/grpc.reflection.v1.ServerReflection" => {
-                self.in_time(self.reflection.clone().oneshot(request.map(Body::new)))
+            "/footman.v1.Admin" => self.have(self.admin.clone(), request),
+            "/grpc.health.v1.Health" => self.have(self.health.clone(), request),
+            "/grpc.reflection.v1.ServerReflection" => self.have(self.reflection.clone(), request),
+            "/grpc.reflection.v1alpha.ServerReflection" => {
+                self.have(self.reflection_alpha.clone(), request)
             }
-            "/grpc.reflection.v1alpha.ServerReflection" => self.in_time(
-                self.reflection_alpha
-                    .clone()
-                    .oneshot(request.map(Body::new)),
-            ),
             _ => refuse(&Failure::unknown_method(path)),
         }
     }
 
     /// The answer of one who reads the request itself, if that comes in time.
-    fn in_time(
-        &self,
-        answer: impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
-    ) -> Answer {
+    fn have<S>(&self, service: S, request: Request<impl RequestBody>) -> Answer
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Send + 'static,
+        S::Future: Send,
+    {
+        let max_bytes = self.state.limits.max_request_bytes;
+        let request = request.map(|body| {
+            Body::new(Whole {
+                messages: messages(body, &self.state),
+                max_bytes,
+            })
+        });
+        let answer = service.oneshot(request);
         let after = self.state.limits.request_timeout;
         Box::pin(async move {
             timeout(after, answer)
@@ -223,8 +231,7 @@ impl BrokerMethod {
         state: Arc<State>,
         body: impl RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let max = state.limits.max_request_bytes;
-        let mut messages = Messages::new(body, max).within(&state.unfinished);
+        let mut messages = messages(body, &state);
         match self {
             BrokerMethod::Produce => {
                 if let Some(call) = Call::current() {
@@ -255,6 +262,41 @@ impl BrokerMethod {
                 Ok(respond(One::<true>(Some(convert::last_by_key(last)))))
             }
         }
+    }
+}
+
+/// The messages of a request, as far as there is room for what has begun.
+fn messages<B: RequestBody>(body: B, state: &State) -> Messages<B> {
+    Messages::new(body, state.limits.max_request_bytes).within(&state.unfinished)
+}
+
+/// A request's body for those who take it apart themselves: each message in one piece, because what has begun waits here, where
+/// there is a bound on it.
+struct Whole<B> {
+    messages: Messages<B>,
+    max_bytes: usize,
+}
+
+impl<B: RequestBody> http_body::Body for Whole<B> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        let message = ready!(self.messages.poll_next(cx));
+        Poll::Ready(message.map(|message| match message {
+            Ok(message) => {
+                let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+                framed.put_u8(0);
+                // It came with a length of 32 bits.
+                framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+                framed.put_slice(&message);
+                Ok(http_body::Frame::data(framed.freeze()))
+            }
+            Err(status) => Err(Failure::unreadable(&status, self.max_bytes).into_status()),
+        }))
     }
 }
 
