@@ -5,7 +5,7 @@ mod harness;
 use std::time::Duration;
 
 use footman_broker_grpc::proto::broker_client::BrokerClient;
-use footman_broker_grpc::proto::{ProduceRequest, SubscribeRequest, TopicStart};
+use footman_broker_grpc::proto::{FetchRequest, ProduceRequest, SubscribeRequest, TopicStart};
 use footman_broker_grpc::{Limits, ServerOptions, reason as why};
 use harness::frames::{PREFACE, SETTINGS};
 use harness::{PATIENCE, Running, channel, hello, last_words, next_frame, reason};
@@ -207,6 +207,39 @@ async fn calls_and_subscriptions_over_the_limit_are_refused() {
         reason(&status),
         (Code::ResourceExhausted, why::TOO_MANY_CALLS.to_owned())
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_of_too_many_topics_is_refused() {
+    let mut options = ServerOptions::default();
+    options.limits.max_topics_per_call = 2;
+    let server = Running::start(options).await;
+    let mut broker = BrokerClient::new(channel(server.addr).await);
+    let topics = |count| {
+        let topic = |number| TopicStart {
+            topic: format!("t{number}"),
+            ..Default::default()
+        };
+        (0..count).map(topic).collect()
+    };
+    let subscribe = |count| SubscribeRequest {
+        topics: topics(count),
+        ..Default::default()
+    };
+    let fetch = |count| FetchRequest {
+        topics: topics(count),
+        ..Default::default()
+    };
+    broker.subscribe(subscribe(2)).await.unwrap();
+    broker.fetch(fetch(2)).await.unwrap();
+    for status in [
+        broker.subscribe(subscribe(3)).await.unwrap_err(),
+        broker.fetch(fetch(3)).await.unwrap_err(),
+    ] {
+        let expected = (Code::InvalidArgument, why::INVALID_REQUEST.to_owned());
+        assert_eq!(reason(&status), expected);
+    }
     server.stop().await;
 }
 

@@ -255,3 +255,26 @@ async fn read_some(
         _ => Ok(()),
     }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_holds_as_much_unsent_as_it_may() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let limits = Limits {
+            unsent_bytes: 54_321,
+            ..Limits::default()
+        };
+        tune_tcp(&socket, &limits).unwrap();
+        let unsent = socket2::SockRef::from(&socket).tcp_notsent_lowat();
+        assert_eq!(unsent.unwrap(), 54_321);
+        assert!(socket.nodelay().unwrap());
+    }
+}
