@@ -6,12 +6,13 @@ mod harness;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use footman_broker::{Item, StartAt};
+use footman_broker::{Item, StartAt, TopicOptions};
 use footman_broker_grpc::proto::broker_client::BrokerClient;
 use footman_broker_grpc::proto::{self, ProduceRequest};
 use footman_broker_grpc::{ServerOptions, reason as why};
 use harness::frames::PREFACE;
 use harness::{Running, channel, last_words, reason};
+use prost::Message as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -275,6 +276,47 @@ async fn messages_that_come_in_part_are_bounded_over_all_calls() {
         ..Default::default()
     };
     broker.produce_batch(request).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn records_and_messages_may_be_empty_and_as_large_as_they_may_and_no_larger() {
+    const MAX_RECORD: u32 = 1_000;
+    const MAX_MESSAGE: usize = 2_000;
+    let mut options = ServerOptions::default();
+    options.limits.max_request_bytes = MAX_MESSAGE;
+    let defaults = TopicOptions::default().with_max_record_bytes(MAX_RECORD);
+    options.broker.topic_defaults = defaults;
+    let server = Running::start(options).await;
+    let mut broker = BrokerClient::new(channel(server.addr).await);
+    let of = |values: &[usize]| ProduceRequest {
+        topic: "t".into(),
+        records: values
+            .iter()
+            .map(|&length| proto::Record {
+                value: vec![1; length].into(),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    };
+    // A value has its length and its field before it.
+    let largest = MAX_RECORD as usize - 3;
+    broker.produce_batch(of(&[0])).await.unwrap();
+    broker.produce_batch(of(&[largest])).await.unwrap();
+    let status = broker.produce_batch(of(&[largest + 1])).await.unwrap_err();
+    let expected = (Code::InvalidArgument, why::RECORD_TOO_LARGE.to_owned());
+    assert_eq!(reason(&status), expected);
+
+    let rest = MAX_MESSAGE - of(&[largest, 900]).encoded_len();
+    let whole = of(&[largest, 900 + rest]);
+    assert_eq!(whole.encoded_len(), MAX_MESSAGE);
+    broker.produce_batch(whole).await.unwrap();
+    let more = of(&[largest, 900 + rest + 1]);
+    let status = broker.produce_batch(more).await.unwrap_err();
+    let expected = (Code::ResourceExhausted, why::MESSAGE_TOO_LARGE.to_owned());
+    assert_eq!(reason(&status), expected);
+    assert_eq!(server.broker.topic("t").unwrap().appended_records, 4);
     server.stop().await;
 }
 
