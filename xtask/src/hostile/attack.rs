@@ -92,8 +92,14 @@ pub(super) fn all() -> Vec<Attack> {
         attack(
             "tiny-data",
             "a message of 4 MiB, a byte a frame",
-            (4, 10, false),
+            (4, 10, true),
             |to, _| Box::pin(flood::tiny_data(to)),
+        ),
+        attack(
+            "tiny-messages",
+            "short messages, a byte a frame",
+            (4, 10, false),
+            |to, _| Box::pin(flood::tiny_messages(to)),
         ),
         attack("ping", "PINGs, answers read", (4, 10, false), |to, _| {
             Box::pin(flood::ping(to))

@@ -62,14 +62,27 @@ pub(super) async fn empty_data(to: SocketAddr) -> End {
     .await
 }
 
+/// Calls that are given up as soon as the server has ended one.
 pub(super) async fn tiny_data(to: SocketAddr) -> End {
     let byte = frame(DATA, 0, 1, b"x").repeat(1_000);
-    flood(to, |wave| match wave {
+    let wave = |wave| match wave {
         0 => {
             let head = frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE));
             [head, frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff])].concat()
         }
         _ => byte.clone(),
+    };
+    flood_until(to, wave, Frame::is_end).await
+}
+
+pub(super) async fn tiny_messages(to: SocketAddr) -> End {
+    // The topic, and a record without anything.
+    let message = b"\0\0\0\0\x0b\x0a\x05tiny!\x7a\x02\x1a\0";
+    let bytes = message.iter().map(|byte| frame(DATA, 0, 1, &[*byte]));
+    let messages = bytes.collect::<Vec<_>>().concat().repeat(100);
+    flood(to, |wave| match wave {
+        0 => frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE)),
+        _ => messages.clone(),
     })
     .await
 }
@@ -93,13 +106,23 @@ pub(super) async fn settings_unread(to: SocketAddr) -> End {
 }
 
 /// Sends wave after wave and reads what comes, until the server closes.
-async fn flood(to: SocketAddr, mut wave: impl FnMut(u32) -> Vec<u8>) -> End {
+async fn flood(to: SocketAddr, wave: impl FnMut(u32) -> Vec<u8>) -> End {
+    flood_until(to, wave, |_| false).await
+}
+
+/// The same, or until a frame comes that is the end.
+async fn flood_until(
+    to: SocketAddr,
+    mut wave: impl FnMut(u32) -> Vec<u8>,
+    is_end: impl Fn(&Frame) -> bool,
+) -> End {
     let Ok(mut socket) = TcpStream::connect(to).await else {
         return End::Refused;
     };
     let (mut reading, mut writing) = socket.split();
     let writes = async {
-        let mut next = hello(FIRST_WINDOW);
+        // Its window is never what stops it.
+        let mut next = hello(LARGEST_WINDOW);
         for n in 0.. {
             if writing.write_all(&next).await.is_err() {
                 return;
@@ -117,6 +140,9 @@ async fn flood(to: SocketAddr, mut wave: impl FnMut(u32) -> Vec<u8>) -> End {
             while let Some(frame) = incoming.next() {
                 if let Some(code) = frame.goaway() {
                     return End::GoAway(code);
+                }
+                if is_end(&frame) {
+                    return End::CallsEnded;
                 }
             }
         }

@@ -85,7 +85,7 @@ pub(super) async fn unfinished(to: SocketAddr) -> End {
                     if frame.stream == 0 {
                         window += frame.increment().unwrap_or(0) as usize;
                     }
-                    ended += u32::from(is_end(&frame));
+                    ended += u32::from(frame.is_end());
                 }
                 let bytes = left.min(PIECE);
                 peer.write(&frame(DATA, 0, stream(n), &piece[..bytes]))
@@ -95,7 +95,7 @@ pub(super) async fn unfinished(to: SocketAddr) -> End {
             }
         }
         while ended < STREAMS {
-            ended += u32::from(is_end(&peer.next().await?));
+            ended += u32::from(peer.next().await?.is_end());
         }
         Err(End::CallsEnded)
     };
@@ -147,11 +147,6 @@ pub(super) async fn half_open(to: SocketAddr) -> End {
     let end = end_of(life.await);
     sleep(A_WHILE).await;
     end
-}
-
-fn is_end(frame: &Frame) -> bool {
-    frame.kind == RST_STREAM
-        || frame.flags & END_STREAM != 0 && matches!(frame.kind, DATA | HEADERS)
 }
 
 /// A life ends in one way only: by its error.
