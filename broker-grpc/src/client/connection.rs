@@ -23,10 +23,9 @@ use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::body::{MessageBody, One, Source};
+use crate::body::{AnyBody, MessageBody, One, Source};
 use crate::client::error::{ConnectError, cause};
 use crate::cork::{CorkedConnection, Uncork, cork};
 use crate::messages::Messages;
@@ -222,7 +221,7 @@ where
 pub(crate) struct Connection {
     authority: Authority,
     scheme: Scheme,
-    sender: SendRequest<Body>,
+    sender: SendRequest<AnyBody>,
     tasks: [Option<AbortHandle>; 2],
 }
 
@@ -267,7 +266,8 @@ impl Connection {
             .path_and_query(path)
             .build()
             .map_err(|error| Status::internal(error.to_string()))?;
-        let mut request = Request::new(Body::new(MessageBody::new(source)));
+        let body: AnyBody = Box::pin(MessageBody::new(source));
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();

@@ -19,7 +19,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
-use crate::body::{MessageBody, One, Source};
+use crate::body::{AnyBody, MessageBody, One, Piece, Source};
 use crate::messages::Messages;
 use crate::proto::admin_server::AdminServer;
 use crate::proto::{self, DESCRIPTORS};
@@ -54,7 +54,47 @@ impl<B> RequestBody for B where
 }
 
 /// A response to come.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub(crate) type Answer =
+    Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+
+/// A response's body.
+pub(crate) enum ResponseBody {
+    /// Of messages as they are made here.
+    Messages(AnyBody),
+    /// Of those who answer by tonic.
+    Tonic(Body),
+}
+
+impl Default for ResponseBody {
+    fn default() -> Self {
+        ResponseBody::Tonic(Body::default())
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Piece;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Piece>, Status>>> {
+        match self.get_mut() {
+            ResponseBody::Messages(body) => body.as_mut().poll_frame(cx),
+            ResponseBody::Tonic(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(Piece::from))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ResponseBody::Messages(body) => body.is_end_stream(),
+            ResponseBody::Tonic(body) => body.is_end_stream(),
+        }
+    }
+}
 type Reflection = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The services of one server. Cheap to clone: each connection has one.
@@ -146,35 +186,21 @@ impl Router {
         let answer = service.oneshot(request);
         let after = self.state.limits.request_timeout;
         Box::pin(async move {
-            timeout(after, answer)
-                .await
-                .unwrap_or_else(|_| Ok(Failure::request_timeout(after).into_status().into_http()))
+            match timeout(after, answer).await {
+                Ok(answer) => Ok(answer?.map(ResponseBody::Tonic)),
+                Err(_) => Ok(Failure::request_timeout(after).into_status().into_http()),
+            }
         })
     }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Router {
-    type Response = Response<Body>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         web::answer(self, request)
-    }
-}
-
-/// What gRPC-web is translated to.
-impl tower::Service<Request<Body>> for Router {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        self.route(request)
     }
 }
 
@@ -186,7 +212,7 @@ fn refuse(failure: &Failure) -> Answer {
 }
 
 /// Whether the request is gRPC at all, in a form that is read here.
-fn check<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
+fn check<B>(request: &Request<B>) -> Result<(), Box<Response<ResponseBody>>> {
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
     let is_grpc =
         header(CONTENT_TYPE.as_str()).is_some_and(|it| it.starts_with(b"application/grpc"));
@@ -196,7 +222,8 @@ fn check<B>(request: &Request<B>) -> Result<(), Box<Response<Body>>> {
     match header("grpc-encoding") {
         None | Some(b"identity") => Ok(()),
         Some(_) => {
-            let mut response: Response<Body> = Failure::compression().into_status().into_http();
+            let mut response: Response<ResponseBody> =
+                Failure::compression().into_status().into_http();
             response
                 .headers_mut()
                 .insert("grpc-accept-encoding", HeaderValue::from_static("identity"));
@@ -230,7 +257,7 @@ impl BrokerMethod {
         self,
         state: Arc<State>,
         body: impl RequestBody,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<ResponseBody>, Failure> {
         let mut messages = messages(body, &state);
         match self {
             BrokerMethod::Produce => {
@@ -315,8 +342,9 @@ async fn only(
     }
 }
 
-fn respond(source: impl Source) -> Response<Body> {
-    let mut response = Response::new(Body::new(MessageBody::new(Watched::new(source))));
+fn respond(source: impl Source) -> Response<ResponseBody> {
+    let body = Box::pin(MessageBody::new(Watched::new(source)));
+    let mut response = Response::new(ResponseBody::Messages(body));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -4,7 +4,11 @@
 //! a page cannot reach a server on its visitor's machine, by another name for it either. Those allowed are told so (CORS).
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use bytes::{Buf as _, Bytes};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
@@ -12,12 +16,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tonic::Status;
 use tonic::body::Body;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service as _};
 
+use crate::body::Piece;
 use crate::server::ServeError;
-use crate::server::router::{Answer, Router};
+use crate::server::router::{Answer, ResponseBody, Router};
 
 /// What pages send with a call.
 const REQUEST_HEADERS: HeaderValue =
@@ -80,7 +86,8 @@ pub(crate) fn answer(router: &Router, request: Request<Incoming>) -> Answer {
         at_once(permission())
     } else if is_web(request.headers()) {
         let mut service: GrpcWebService<Router> = GrpcWebLayer::new().layer(router.clone());
-        Box::pin(service.call(request))
+        let answer = service.call(request);
+        Box::pin(async move { Ok(answer.await?.map(ResponseBody::Tonic)) })
     } else if request.version() == Version::HTTP_2 {
         router.route(request)
     } else {
@@ -99,6 +106,43 @@ pub(crate) fn answer(router: &Router, request: Request<Incoming>) -> Answer {
     }
 }
 
+/// What gRPC-web is translated to.
+impl tower::Service<Request<Body>> for Router {
+    type Response = Response<InOnePart>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.route(request);
+        Box::pin(async move { Ok(answer.await?.map(InOnePart)) })
+    }
+}
+
+/// A response's body for those who take each frame as one part.
+pub(crate) struct InOnePart(ResponseBody);
+
+impl http_body::Body for InOnePart {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.0).poll_frame(cx));
+        let whole = |mut piece: Piece| piece.copy_to_bytes(piece.remaining());
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(whole))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+}
+
 /// Whether this is gRPC-web in some form.
 pub(crate) fn is_web(headers: &HeaderMap) -> bool {
     headers
@@ -107,8 +151,8 @@ pub(crate) fn is_web(headers: &HeaderMap) -> bool {
 }
 
 /// What is said to a page that asks, before it calls.
-fn permission() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+fn permission() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(
@@ -121,15 +165,15 @@ fn permission() -> Response<Body> {
 }
 
 /// What is said to those who speak something else.
-pub(crate) fn not_grpc() -> Response<Body> {
+pub(crate) fn not_grpc() -> Response<ResponseBody> {
     words(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "This port speaks gRPC over HTTP/2, and gRPC-web: see footman/v1/broker.proto.\n",
     )
 }
 
-fn words(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::new(text.to_owned()));
+fn words(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Tonic(Body::new(text.to_owned())));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -137,6 +181,6 @@ fn words(status: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-fn at_once(response: Response<Body>) -> Answer {
+fn at_once(response: Response<ResponseBody>) -> Answer {
     Box::pin(std::future::ready(Ok::<_, Infallible>(response)))
 }
