@@ -22,6 +22,10 @@ use crate::wire::{Frame, ProduceHead};
 /// Batches sent and not acknowledged: fewer than the 64 that a broker remembers of a producer.
 const MAX_IN_FLIGHT: usize = 32;
 
+/// With fewer of them under way, what is there goes out at once. One would make each record that comes within a round trip of the one before
+/// it wait for that; more would cut what comes fast into smaller batches.
+const EAGER_IN_FLIGHT: usize = 2;
+
 /// Who the batches are from, for a server to recognise repeats.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity {
@@ -296,8 +300,8 @@ impl Outbox {
         let mut until = None;
         if contents.in_flight.len() < MAX_IN_FLIGHT {
             if contents.closed.is_empty() && !contents.assembly.is_empty() {
-                let is_idle = contents.in_flight.is_empty();
-                if is_idle || contents.assembly.is_due(Instant::now()) {
+                let is_eager = contents.in_flight.len() < EAGER_IN_FLIGHT;
+                if is_eager || contents.assembly.is_due(Instant::now()) {
                     self.close_batch(&mut contents);
                 } else {
                     until = contents.assembly.deadline();
@@ -506,5 +510,38 @@ mod tests {
             let sent: Vec<_> = request.records.iter().map(|it| it.value.to_vec()).collect();
             assert_eq!(sent, values);
         }
+    }
+
+    #[test]
+    fn what_comes_while_two_batches_are_under_way_waits_for_an_acknowledgement() {
+        // Nothing is due by time.
+        let limits = BatchLimits::new().with_linger(Duration::from_secs(1_000));
+        let timeout = Duration::from_secs(2_000);
+        let outbox = Outbox::new("topic".into(), limits, 1 << 20, timeout, None);
+        let session = outbox.begin_session();
+        let record = Record::new("record");
+        let put = || {
+            outbox
+                .try_put(&record, record.framed_len(), false, Instant::now)
+                .unwrap()
+                .expect("there is room")
+        };
+        let sent_records = || {
+            let message = send(&outbox, session);
+            let request = proto::ProduceRequest::decode(&message[PREFIX..]).unwrap();
+            request.records.len()
+        };
+        put();
+        assert_eq!(sent_records(), 1);
+        put();
+        assert_eq!(sent_records(), 1);
+        for _ in 0..3 {
+            put();
+            let next = outbox.next(session, &Context::from_waker(Waker::noop()));
+            assert!(matches!(next, Next::Sleep(Some(_))), "{next:?}");
+        }
+        let epoch = Epoch::try_from(1).unwrap();
+        assert!(outbox.acknowledge(1, epoch, 0, false));
+        assert_eq!(sent_records(), 3);
     }
 }

@@ -85,7 +85,7 @@ impl ProducerBuilder {
 
     /// The longest that a record waits for its batch to fill. Default 1 ms.
     ///
-    /// It waits at all only while an earlier batch is under way: a producer that has nothing unacknowledged sends at once.
+    /// It waits at all only while two earlier batches are under way: a producer that has less unacknowledged sends at once.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
         self
