@@ -86,6 +86,7 @@ impl FrameWalk {
     const REST: usize = 6;
 
     /// The first frame begins after so many bytes.
+    #[cfg(feature = "server")]
     pub(crate) fn after(preface: usize) -> FrameWalk {
         FrameWalk {
             rest: preface,
@@ -469,6 +470,7 @@ mod tests {
     }
 
     /// What one who reads gets in the first turns, when all of `said` is there.
+    #[cfg(feature = "server")]
     async fn turns(said: &[u8], preface: usize, room: usize) -> Vec<usize> {
         let (socket, mut peer) = duplex(said.len());
         peer.write_all(said).await.unwrap();
@@ -501,6 +503,7 @@ mod tests {
         mem::take(&mut turns.lock().unwrap())
     }
 
+    #[cfg(feature = "server")]
     #[tokio::test]
     async fn a_turn_takes_so_many_frames_wherever_reads_are_cut() {
         let preface = 24;
