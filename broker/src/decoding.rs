@@ -336,7 +336,7 @@ fn read_header(mut rest: &[u8]) -> (&str, &[u8]) {
     (name, value)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::record::Record;

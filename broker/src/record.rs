@@ -232,7 +232,7 @@ impl<T: Into<Bytes>> From<T> for Record {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::decoding::{self, check_body, next_header, read_body};

@@ -264,7 +264,7 @@ fn grain(age: Nanos) -> Nanos {
     (age / 1024).max(1_000_000)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
