@@ -36,11 +36,11 @@ impl Default for Flags {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<()> {
-    for modelled in models::crates("loom", flags.package.as_deref())? {
-        let models = modelled.build()?;
+    let package = flags.package.as_deref();
+    models::each("loom", package, |modelled, models| {
         let started = Instant::now();
         command::run(
-            command(&models)
+            command(models)
                 .arg("loom")
                 .env("LOOM_MAX_PREEMPTIONS", flags.preemptions.to_string()),
         )?;
@@ -49,13 +49,13 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             modelled.package,
             started.elapsed()
         );
-        if !flags.no_twins {
-            modelled.fail_all(|twin, test| {
-                let mut run = modelled.twin(&models, twin, test);
-                run.env("LOOM_MAX_PREEMPTIONS", flags.preemptions.to_string());
-                modelled.ensure_failed(&run.output()?, twin, test)
-            })?;
+        if flags.no_twins {
+            return Ok(());
         }
-    }
-    Ok(())
+        modelled.fail_all(|twin, test| {
+            let mut run = modelled.twin(models, twin, test);
+            run.env("LOOM_MAX_PREEMPTIONS", flags.preemptions.to_string());
+            modelled.ensure_failed(&run.output()?, twin, test)
+        })
+    })
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::Mutex,
+    sync::{Mutex, mpsc},
     thread,
 };
 
@@ -29,8 +29,33 @@ pub(crate) struct Modelled {
     checker: &'static str,
 }
 
+/// Builds the crates of `checker`, or the `wanted` one, and runs each as soon as it is built. The next one is built
+/// meanwhile: a model explores on one thread, and the last of them takes its time.
+pub(crate) fn each(
+    checker: &'static str,
+    wanted: Option<&str>,
+    mut run: impl FnMut(Modelled, &Path) -> Result<()>,
+) -> Result<()> {
+    let crates = crates(checker, wanted)?;
+    thread::scope(|scope| {
+        let (built, programs) = mpsc::channel();
+        scope.spawn(move || {
+            for modelled in crates {
+                // Nobody hears of it if a run has failed.
+                if built.send((modelled, modelled.build())).is_err() {
+                    break;
+                }
+            }
+        });
+        for (modelled, program) in programs {
+            run(modelled, &program?)?;
+        }
+        Ok(())
+    })
+}
+
 /// Those of `checker`; only `package`, if one is wanted.
-pub(crate) fn crates(checker: &'static str, wanted: Option<&str>) -> Result<Vec<Modelled>> {
+fn crates(checker: &'static str, wanted: Option<&str>) -> Result<Vec<Modelled>> {
     let chosen: Vec<_> = CRATES
         .into_iter()
         .filter(|(package, _)| wanted.is_none_or(|wanted| wanted == *package))
@@ -110,7 +135,7 @@ impl Modelled {
     }
 
     /// Builds the crate's unit tests and returns the test program.
-    pub(crate) fn build(&self) -> Result<PathBuf> {
+    fn build(&self) -> Result<PathBuf> {
         let mut build = cargo();
         build
             .args([

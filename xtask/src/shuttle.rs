@@ -61,23 +61,23 @@ impl Default for Flags {
 
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let wanted = flags.scenario.as_deref().unwrap_or("shuttle_");
-    for modelled in models::crates("shuttle", flags.package.as_deref())? {
-        let program = modelled.build()?;
+    let package = flags.package.as_deref();
+    models::each("shuttle", package, |modelled, program| {
         if let Some(schedule) = &flags.replay {
             let schedule = fs::canonicalize(schedule)
                 .with_context(|| format!("there is no {}", schedule.display()))?;
             return command::run(
-                command(&program)
+                command(program)
                     .args([wanted, "--nocapture"])
                     .env("SCHEDULES_REPLAY", schedule),
             );
         }
-        hold(modelled, &program, wanted, flags)?;
-        if !flags.no_twins && flags.scenario.is_none() {
-            modelled.fail_all(|twin, test| must_fail(modelled, &program, twin, test))?;
+        hold(modelled, program, wanted, flags)?;
+        if flags.no_twins || flags.scenario.is_some() {
+            return Ok(());
         }
-    }
-    Ok(())
+        modelled.fail_all(|twin, test| must_fail(modelled, program, twin, test))
+    })
 }
 
 /// Runs the scenarios, which must hold.
