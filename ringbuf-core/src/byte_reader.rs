@@ -333,6 +333,16 @@ pub struct ByteRun<'r> {
 impl ByteRun<'_> {
     accessors!();
 
+    /// Its beginning: at most `max_records` records and `max_bytes` bytes, but at least one record. The reader stays where
+    /// the whole run has brought it: [`seek`](ByteReader::seek) to go on behind what is kept.
+    #[must_use]
+    pub fn shortened(self, max_records: usize, max_bytes: usize) -> Self {
+        Self {
+            run: self.run.shortened(max_records, max_bytes),
+            ..self
+        }
+    }
+
     /// The same run, free of its reader: keeps the ring alive and the segment where it is.
     #[must_use]
     pub fn into_owned(self) -> OwnedByteRun {

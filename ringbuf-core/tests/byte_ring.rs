@@ -26,6 +26,26 @@ fn number(sequence: u64) -> Vec<u8> {
 }
 
 #[test]
+fn a_run_can_be_shortened_to_its_beginning() {
+    let (mut producer, ring) = ByteRing::new(options(100)).unwrap();
+    for record in [b"one".as_slice(), b"two", b"three", b"four"] {
+        producer.append(record);
+    }
+    for (max_records, max_bytes, bytes) in [
+        (9, 99, b"onetwothreefour".as_slice()),
+        (3, 99, b"onetwothree"),
+        (9, 10, b"onetwo"),
+        (0, 0, b"one"),
+    ] {
+        let mut reader = ring.reader(0);
+        let run = reader.try_read(usize::MAX, usize::MAX).unwrap();
+        let run = run.shortened(max_records, max_bytes);
+        assert_eq!((run.base(), run.bytes()), (0, bytes));
+        assert_eq!(reader.position(), 4, "the reader is behind the whole run");
+    }
+}
+
+#[test]
 fn records_are_read_in_order_by_every_reader() {
     let (mut producer, ring) = ByteRing::new(options(1_000)).unwrap();
     let mut readers = [ring.reader(0), ring.reader(0), ring.reader(7)];
