@@ -9,6 +9,7 @@ mod greetings;
 mod limits;
 mod listen;
 mod load;
+mod passed_over;
 mod produce;
 mod router;
 mod state;

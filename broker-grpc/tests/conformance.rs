@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use footman_broker::testing::conformance::{self, Appended, Refusal, Subscriber, TopicState};
 use footman_broker::{
-    Epoch, Item, OffsetQuery, Position, ProduceOptions, Record, Records, StartAt, StopAt,
+    Epoch, Item, OffsetQuery, Position, ProduceOptions, Record, Records, SubscribeOptions,
     TopicOptions, TopicUpdate,
 };
 use footman_broker_grpc::proto::broker_client::BrokerClient;
@@ -165,10 +165,10 @@ impl conformance::Client for Remote {
         })
     }
 
-    async fn subscribe(&self, topics: &[(&str, StartAt, StopAt)]) -> Result<Following, Refusal> {
+    async fn subscribe(&self, topics: &[(&str, SubscribeOptions)]) -> Result<Following, Refusal> {
         let mut builder = self.client.subscriber();
-        for &(topic, start, stop) in topics {
-            builder = builder.topic_with(topic, start, stop);
+        for (topic, options) in topics {
+            builder = builder.topic_with(topic, options.clone());
         }
         let subscriber = builder.build().await.map_err(|error| match error {
             SubscribeError::Server(error) => refusal(&error.reason),

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use footman_broker::{EndReason, Item, Record, StartAt, StopAt};
+use footman_broker::{EndReason, Item, Record, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::ServerOptions;
 use harness::{Running, next, records};
 
@@ -114,7 +114,7 @@ async fn every_start_and_stop_is_honoured() {
     for (start, first) in cases {
         let mut subscriber = client
             .subscriber()
-            .topic_with("t", start, StopAt::End)
+            .topic_with("t", SubscribeOptions::new(start).with_stop(StopAt::End))
             .build()
             .await
             .unwrap();

@@ -4,7 +4,7 @@ mod harness;
 
 use std::time::Duration;
 
-use footman_broker::{Item, Record, StartAt, StopAt};
+use footman_broker::{Item, Record, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::proto::broker_client::BrokerClient;
 use footman_broker_grpc::proto::{
     self, SubscribeRequest, TopicStart, subscribe_response, topic_start,
@@ -42,7 +42,10 @@ async fn a_subscriber_that_does_not_read_is_ended_and_can_resume() {
     producer.close().await.unwrap();
     let mut healthy = client
         .subscriber()
-        .topic_with("t", StartAt::Earliest, StopAt::End)
+        .topic_with(
+            "t",
+            SubscribeOptions::new(StartAt::Earliest).with_stop(StopAt::End),
+        )
         .build()
         .await
         .unwrap();

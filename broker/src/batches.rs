@@ -1,7 +1,7 @@
 //! A consumer's records in batches: a thread that reads, and a batcher whose workers process.
 //!
 //! The reader stands in the same place as any consumer: while the batcher's queue is full it waits and may be
-//! lapped, and what it is told of (losses, resets, ends) goes on to a handler. Which records are done is
+//! lapped, and what it is told of (losses, resets, ends, what a filter passed over) goes on to a handler. Which records are done is
 //! counted by run: a run is done when the last of its records has been let go.
 
 use std::collections::{BTreeSet, HashMap};
@@ -135,6 +135,7 @@ impl Progress {
         let (epoch, next_offset) = match item {
             Item::Records(records) => (records.epoch(), records.next_offset()),
             Item::Lost(lost) => (lost.epoch, lost.to),
+            Item::Filtered(filtered) => (filtered.epoch, filtered.to),
             Item::Reset(reset) => (reset.new_epoch, reset.next_offset),
             Item::End(end) => (end.epoch, end.next_offset),
         };
@@ -148,7 +149,7 @@ impl Progress {
         match item {
             Item::Records(records) => drop(topic.runs.insert(records.base_offset())),
             Item::Lost(lost) => topic.lost += lost.records(),
-            Item::Reset(_) | Item::End(_) => {}
+            Item::Filtered(_) | Item::Reset(_) | Item::End(_) => {}
         }
     }
 
@@ -195,7 +196,7 @@ impl Topic {
 
 impl Consumer {
     /// Hands the consumer's records to `process` in batches, on threads of their own, from now on until it is
-    /// stopped. What is not records (losses, resets, ends) goes to `notice`, in order with the reading.
+    /// stopped. What is not records (losses, what a filter passed over, resets, ends) goes to `notice`, in order with the reading.
     ///
     /// `batches` says how large a batch is, how long it waits to fill, how many workers process at
     /// once, in which order, and what becomes of a batch whose processing failed: see

@@ -94,7 +94,7 @@ impl Consumer {
         self.subscribe_with(topic, SubscribeOptions::new(start))
     }
 
-    /// Follows a topic, perhaps up to a stop. A topic that is read to its end ([`StopAt::End`])
+    /// Follows a topic, perhaps up to a stop, perhaps not all its records. A topic that is read to its end ([`StopAt::End`])
     /// is not created by that: there is nothing to read.
     ///
     /// # Errors
@@ -108,6 +108,9 @@ impl Consumer {
         if let Ok(subscription) = self.find(topic) {
             let topic = Arc::clone(subscription.name());
             return Err(SubscribeError::AlreadySubscribed { topic });
+        }
+        if let Some(filter) = &options.filter {
+            filter.check()?;
         }
         if !self.has_room() {
             return Err(SubscribeError::TooManySubscriptions);
@@ -211,7 +214,6 @@ impl Consumer {
         options: SubscribeOptions,
         by_pattern: bool,
     ) -> Result<Subscribed, SubscribeError> {
-        let SubscribeOptions { start, stop } = options;
         // The first one's ledger is used again when its subscription has left.
         let follower = if self.subscriptions.iter().any(|s| s.is_of(&self.first)) {
             sync::Arc::new(Follower::beside(&self.first))
@@ -219,7 +221,7 @@ impl Consumer {
             sync::Arc::clone(&self.first)
         };
         let mut subscription =
-            Subscription::new(topic, start, stop, follower).map_err(SubscribeError::from_start)?;
+            Subscription::new(topic, options, follower).map_err(SubscribeError::from_start)?;
         subscription.by_pattern = by_pattern;
         let subscribed = subscription.subscribed();
         self.subscriptions.push(subscription);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::decoding::InvalidReason;
 use crate::epoch::Epoch;
+use crate::filter::MAX_FILTER_BYTES;
 use crate::name::{MAX_NAME_BYTES, NameProblem};
 use crate::options::{MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS};
 use crate::pattern::PatternProblem;
@@ -306,6 +307,12 @@ pub enum SubscribeError {
     AlreadySubscribed {
         /// Its name.
         topic: Arc<str>,
+    },
+    /// The filter has more than [`MAX_FILTER_BYTES`].
+    #[error("a filter of {len} bytes: at most {MAX_FILTER_BYTES} are allowed")]
+    FilterTooLong {
+        /// How many it has.
+        len: usize,
     },
     /// This consumer follows [`MAX_SUBSCRIPTIONS`].
     #[error("a consumer follows at most {MAX_SUBSCRIPTIONS} topics")]

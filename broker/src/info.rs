@@ -32,6 +32,8 @@ pub struct TopicInfo {
     pub delivered_records: u64,
     /// Records of which consumers were told that they lost them, likewise.
     pub lost_records: u64,
+    /// Records that filters passed over, likewise.
+    pub filtered_records: u64,
     /// Whether producers are refused.
     pub paused: bool,
     /// Subscriptions that follow it.
@@ -46,7 +48,7 @@ pub struct TopicInfo {
 
 /// A subscription at one time: its ledger.
 ///
-/// `delivered + lost + lag == end_offset - started_offset`, always. Moving the subscription
+/// `delivered + lost + filtered + lag == end_offset - started_offset`, always. Moving the subscription
 /// (seek, reset) starts the ledger again.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -67,6 +69,8 @@ pub struct SubscriptionInfo {
     pub delivered: u64,
     /// Records of which its consumer was told that they are lost.
     pub lost: u64,
+    /// Records that its [`Filter`](crate::Filter) passed over.
+    pub filtered: u64,
     /// Records not read yet: `end_offset - next_offset`.
     pub lag: u64,
     /// About how many records can be appended before it loses one, by the topic's limits of records and

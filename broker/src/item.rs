@@ -13,6 +13,8 @@ pub enum Item {
     Records(Records),
     /// Records that are gone before they were read.
     Lost(Lost),
+    /// Records that the subscription's [`Filter`](crate::Filter) passed over.
+    Filtered(Filtered),
     /// The topic's offsets start again.
     Reset(Reset),
     /// Nothing more comes, for now ([`EndReason::Deleted`]) or at all ([`EndReason::Stopped`]).
@@ -26,6 +28,7 @@ impl Item {
         match self {
             Self::Records(records) => records.topic(),
             Self::Lost(lost) => &lost.topic,
+            Self::Filtered(filtered) => &filtered.topic,
             Self::Reset(reset) => &reset.topic,
             Self::End(end) => &end.topic,
         }
@@ -43,7 +46,8 @@ impl Item {
 
 /// The subscription was lapped: these records were overwritten, expired or purged before it read them.
 ///
-/// Exact: the record at `from` is the first that it did not get, `to` is the next that it will.
+/// Exact: the record at `from` is the first that it did not get, `to` is the next that it will. Whether a
+/// [`Filter`](crate::Filter) would have let them through, nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {
@@ -70,6 +74,42 @@ impl Lost {
     }
 
     /// How many records were lost.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.to.saturating_sub(self.from)
+    }
+}
+
+/// The subscription's [`Filter`](crate::Filter) passed over these records: none of them matches.
+///
+/// Exact: the record at `from` is the first that was passed over, the one at `to` is the next to be looked at. Two may follow
+/// each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Filtered {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The life of the topic that the offsets belong to.
+    pub epoch: Epoch,
+    /// The first offset passed over.
+    pub from: u64,
+    /// The first offset not passed over.
+    pub to: u64,
+}
+
+impl Filtered {
+    /// An item that says so.
+    #[must_use]
+    pub fn new(topic: Arc<str>, epoch: Epoch, from: u64, to: u64) -> Self {
+        Self {
+            topic,
+            epoch,
+            from,
+            to,
+        }
+    }
+
+    /// How many records were passed over.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.to.saturating_sub(self.from)

@@ -12,6 +12,7 @@ mod decoding;
 mod encoding;
 mod epoch;
 mod error;
+mod filter;
 mod follower;
 mod following;
 mod idempotence;
@@ -52,8 +53,9 @@ pub use error::{
     NotSubscribed, OutOfMemory, PollTimeout, ProduceError, ProducerError, PurgeTopicError,
     SeekError, SubscribeError, UnknownTopic, UpdateTopicError,
 };
+pub use filter::{Filter, MAX_FILTER_BYTES};
 pub use info::{SubscriptionInfo, TopicInfo};
-pub use item::{End, EndReason, Item, Lost, Reset};
+pub use item::{End, EndReason, Filtered, Item, Lost, Reset};
 pub use name::{MAX_NAME_BYTES, NameProblem, check_name};
 pub use options::{
     BrokerOptions, ConsumerOptions, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS,

@@ -1,7 +1,7 @@
 //! A subscription's ledger: where it started, where it stands, what it lost.
 //!
 //! Written by its consumer alone, without a read-modify-write; read by anyone, always as a whole: the
-//! law *delivered + lost + unread = appended since it started* holds for every reading.
+//! law *delivered + lost + filtered + unread = appended since it started* holds for every reading.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -12,6 +12,7 @@ pub(crate) struct Meter {
     started: AtomicU64,
     next: AtomicU64,
     lost: AtomicU64,
+    filtered: AtomicU64,
 }
 
 /// What a meter says at one time.
@@ -23,6 +24,8 @@ pub(crate) struct Reading {
     pub(crate) next: u64,
     /// Records lost between the two.
     pub(crate) lost: u64,
+    /// Records between the two that its filter passed over.
+    pub(crate) filtered: u64,
 }
 
 impl Meter {
@@ -32,6 +35,7 @@ impl Meter {
             started: self.started.load(Ordering::Relaxed),
             next: self.next.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
+            filtered: self.filtered.load(Ordering::Relaxed),
         }
     }
 
@@ -42,6 +46,7 @@ impl Meter {
         self.started.store(reading.started, Ordering::Relaxed);
         self.next.store(reading.next, Ordering::Relaxed);
         self.lost.store(reading.lost, Ordering::Relaxed);
+        self.filtered.store(reading.filtered, Ordering::Relaxed);
         self.version.store(version + 2, Ordering::Release); // the values before it: pairs with M1
     }
 
@@ -60,12 +65,23 @@ impl Meter {
         });
     }
 
+    /// The filter passed over the records up to `next`.
+    pub(crate) fn filtered_to(&self, next: u64) {
+        let own = self.own();
+        self.write(Reading {
+            next,
+            filtered: own.filtered + (next - own.next),
+            ..own
+        });
+    }
+
     /// The ledger starts again at `start`.
     pub(crate) fn restart(&self, start: u64) {
         self.write(Reading {
             started: start,
             next: start,
             lost: 0,
+            filtered: 0,
         });
     }
 
@@ -80,7 +96,7 @@ impl Meter {
             }
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(64) {
-                std::thread::yield_now(); // the consumer lost its processor in the middle of five stores
+                std::thread::yield_now(); // the consumer lost its processor in the middle of its stores
             }
             std::hint::spin_loop();
         }
@@ -92,18 +108,20 @@ impl Meter {
 pub(crate) struct Total {
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
+    pub(crate) filtered: u64,
 }
 
 impl Total {
     pub(crate) fn add(&mut self, reading: &Reading) {
         self.delivered += reading.delivered();
         self.lost += reading.lost;
+        self.filtered += reading.filtered;
     }
 }
 
 impl Reading {
     pub(crate) fn delivered(&self) -> u64 {
-        self.next - self.started - self.lost
+        self.next - self.started - self.lost - self.filtered
     }
 }
 
@@ -119,10 +137,10 @@ mod tests {
             scope.spawn(|| {
                 for i in 0..200_000 {
                     let next = meter.own().next;
-                    if i % 3 == 0 {
-                        meter.lost_to(next + 7);
-                    } else {
-                        meter.delivered_to(next + 2);
+                    match i % 3 {
+                        0 => meter.lost_to(next + 7),
+                        1 => meter.filtered_to(next + 5),
+                        _ => meter.delivered_to(next + 2),
                     }
                     if i % 1_000 == 999 {
                         meter.restart(next / 2);
@@ -132,10 +150,10 @@ mod tests {
             for _ in 0..200_000 {
                 let reading = meter.read();
                 assert!(
-                    reading.started + reading.lost <= reading.next,
+                    reading.started + reading.lost + reading.filtered <= reading.next,
                     "{reading:?}"
                 );
-                assert_eq!(reading.lost % 7, 0);
+                assert_eq!((reading.lost % 7, reading.filtered % 5), (0, 0));
                 assert_eq!(reading.delivered() % 2, 0, "{reading:?}");
             }
         });

@@ -1,6 +1,7 @@
 //! Where a subscription starts and where it stops.
 
 use crate::epoch::Epoch;
+use crate::filter::Filter;
 
 /// Where reading starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,22 +51,25 @@ pub enum StopAt {
 }
 
 /// How to follow a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscribeOptions {
     /// Where to start.
     pub start: StartAt,
     /// Where to stop.
     pub stop: StopAt,
+    /// Which records to be given; `None`: all.
+    pub filter: Option<Filter>,
 }
 
 impl SubscribeOptions {
-    /// From `start`, without a stop.
+    /// All records from `start` on, without a stop.
     #[must_use]
     pub fn new(start: StartAt) -> Self {
         Self {
             start,
             stop: StopAt::Never,
+            filter: None,
         }
     }
 
@@ -74,6 +78,19 @@ impl SubscribeOptions {
     pub fn with_stop(mut self, stop: StopAt) -> Self {
         self.stop = stop;
         self
+    }
+
+    /// The same, but of the records only those that match.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+}
+
+impl From<StartAt> for SubscribeOptions {
+    fn from(start: StartAt) -> Self {
+        Self::new(start)
     }
 }
 

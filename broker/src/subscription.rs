@@ -15,11 +15,12 @@ use ringbuf_core::{ByteReader, TryReadError};
 
 use crate::epoch::Epoch;
 use crate::error::SeekError;
+use crate::filter::Filter;
 use crate::follower::Follower;
-use crate::item::{End, EndReason, Item, Lost, Reset};
+use crate::item::{End, EndReason, Filtered, Item, Lost, Reset};
 use crate::records::Records;
 use crate::registry::{Births, Registry};
-use crate::start::{Position, StartAt, StopAt, Subscribed};
+use crate::start::{Position, StartAt, StopAt, SubscribeOptions, Subscribed};
 use crate::sync;
 use crate::topic::Topic;
 use crate::wait::Seat;
@@ -37,8 +38,26 @@ pub(crate) struct Subscription {
     pub(crate) paused: bool,
     /// A pattern took it up.
     pub(crate) by_pattern: bool,
+    /// `None`: it follows the whole topic, without a stop. Boxed: most do, and each has the room for it.
+    special: Option<Box<Special>>,
+}
+
+/// What most subscriptions do without.
+#[derive(Debug)]
+struct Special {
     stop: u64,
+    filter: Option<Filter>,
     state: State,
+}
+
+impl Default for Special {
+    fn default() -> Self {
+        Self {
+            stop: NEVER,
+            filter: None,
+            state: State::Following,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,7 +67,7 @@ enum State {
     Resetting {
         old: Epoch,
     },
-    Ended(Box<Ended>),
+    Ended(Ended),
     Stopped,
 }
 
@@ -64,10 +83,14 @@ struct Ended {
 impl Subscription {
     pub(crate) fn new(
         topic: Arc<Topic>,
-        start: StartAt,
-        stop: StopAt,
+        options: SubscribeOptions,
         follower: sync::Arc<Follower>,
     ) -> Result<Self, SeekError> {
+        let SubscribeOptions {
+            start,
+            stop,
+            filter,
+        } = options;
         let (position, old) = resolve(&topic, start)?;
         let stop = match stop {
             StopAt::Never => NEVER,
@@ -77,17 +100,49 @@ impl Subscription {
         follower.meter.restart(position);
         let seat = topic.followers.join(&follower);
         let reader = topic.ring.reader(position);
-        let state = old.map_or(State::Following, |old| State::Resetting { old });
-        Ok(Self {
+        let is_special = stop != NEVER || filter.is_some();
+        let mut subscription = Self {
             topic,
             reader,
             follower,
             seat,
             paused: false,
             by_pattern: false,
-            stop,
-            state,
-        })
+            special: is_special.then(|| {
+                Box::new(Special {
+                    stop,
+                    filter,
+                    state: State::Following,
+                })
+            }),
+        };
+        subscription.begin(old);
+        Ok(subscription)
+    }
+
+    /// Where it stops.
+    #[inline]
+    fn stop(&self) -> u64 {
+        self.special.as_ref().map_or(NEVER, |special| special.stop)
+    }
+
+    #[inline]
+    fn state(&self) -> &State {
+        let special = self.special.as_ref();
+        special.map_or(&State::Following, |special| &special.state)
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.special.get_or_insert_default().state = state;
+    }
+
+    /// Follows the topic from its position on; after a reset, if the life before was another.
+    fn begin(&mut self, old: Option<Epoch>) {
+        match (old, &mut self.special) {
+            (Some(old), _) => self.set_state(State::Resetting { old }),
+            (None, Some(special)) => special.state = State::Following,
+            (None, None) => {}
+        }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -105,7 +160,7 @@ impl Subscription {
         Subscribed {
             epoch: self.topic.epoch,
             next_offset: self.reader.position(),
-            stop_offset: Some(self.stop).filter(|&stop| stop != NEVER),
+            stop_offset: Some(self.stop()).filter(|&stop| stop != NEVER),
         }
     }
 
@@ -123,18 +178,18 @@ impl Subscription {
         }
         let ring = &self.topic.ring;
         let next = self.reader.position();
-        let end = ring.tail().min(self.stop);
+        let end = ring.tail().min(self.stop());
         let records = end.saturating_sub(next.max(ring.oldest()));
         records.saturating_mul(self.topic.mean_record_bytes())
     }
 
     /// Its topic was deleted, and no other of that name has been seen.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended(_))
+        matches!(self.state(), State::Ended(_))
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(self.state, State::Stopped)
+        matches!(self.state(), State::Stopped)
     }
 
     /// Moves on to another place of the topic.
@@ -147,7 +202,7 @@ impl Subscription {
         let (position, old) = resolve(&self.topic, start)?;
         self.reader.seek(position);
         self.topic.followers.restart(&self.follower.meter, position);
-        self.state = old.map_or(State::Following, |old| State::Resetting { old });
+        self.begin(old);
         Ok(self.subscribed())
     }
 
@@ -161,11 +216,11 @@ impl Subscription {
         if self.paused {
             return None;
         }
-        match self.state {
+        match *self.state() {
             State::Following => self.read(registry, max_records, max_bytes),
             State::Stopped => None,
             State::Resetting { old } => {
-                self.state = State::Following;
+                self.set_state(State::Following);
                 Some(self.reset(old))
             }
             State::Ended(_) => self.look_for_successor(registry),
@@ -179,19 +234,44 @@ impl Subscription {
         if position < self.topic.floor() {
             self.reader.seek(position); // lets go of what it holds: a reader lapped twice keeps a segment
         }
-        let left = self.stop.saturating_sub(position);
+        let left = self.stop().saturating_sub(position);
         if left == 0 {
-            self.state = State::Stopped;
+            self.set_state(State::Stopped);
             self.seat.disarm();
             return Some(self.end(EndReason::Stopped));
         }
-        let max_records = usize::try_from(left).unwrap_or(usize::MAX).min(max_records);
-        match self.reader.try_read(max_records, max_bytes) {
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let filter = self.special.as_ref().and_then(|s| s.filter.as_ref());
+        let read = match filter {
+            None => self.reader.try_read(left.min(max_records), max_bytes),
+            Some(_) => self.reader.try_read(left, usize::MAX), // what the segment has
+        };
+        match read {
             Ok(run) => {
                 let (topic, epoch) = (Arc::clone(&self.topic.name), self.topic.epoch);
-                let records = Records::from_run(topic, epoch, run);
-                self.follower.meter.delivered_to(records.next_offset());
-                Some(Item::Records(records))
+                let Some(filter) = filter else {
+                    let records = Records::from_run(topic, epoch, run);
+                    self.follower.meter.delivered_to(records.next_offset());
+                    return Some(Item::Records(records));
+                };
+                let stretch = filter.first_stretch(run.bytes(), max_records, max_bytes);
+                let from = run.base();
+                let (item, next) = if stretch.matches {
+                    let run = run.shortened(stretch.records, usize::MAX);
+                    let records = Records::from_run(topic, epoch, run);
+                    let next = records.next_offset();
+                    self.follower.meter.delivered_to(next);
+                    (Item::Records(records), next)
+                } else {
+                    let next = from + stretch.records as u64;
+                    self.follower.meter.filtered_to(next);
+                    (
+                        Item::Filtered(Filtered::new(topic, epoch, from, next)),
+                        next,
+                    )
+                };
+                self.reader.seek(next);
+                Some(item)
             }
             Err(TryReadError::Empty) => None,
             Err(TryReadError::Lapped { from, to }) => Some(self.lapped(from, to)),
@@ -201,7 +281,7 @@ impl Subscription {
 
     #[cold]
     fn lapped(&mut self, from: u64, to: u64) -> Item {
-        let until = to.min(self.stop);
+        let until = to.min(self.stop());
         if until < to {
             self.reader.seek(until); // what lies behind the stop is not this subscription's loss
         }
@@ -217,21 +297,21 @@ impl Subscription {
     #[cold]
     fn deleted(&mut self, registry: &Registry) -> Item {
         self.seat.disarm();
-        self.state = if self.stop == NEVER {
+        self.set_state(if self.stop() == NEVER {
             // The successor may be there already: the first look must not be skipped.
             let births = registry.births_of(self.name()).count();
-            State::Ended(Box::new(Ended {
+            State::Ended(Ended {
                 births: births.wrapping_sub(1),
                 seat: None,
-            }))
+            })
         } else {
             State::Stopped
-        };
+        });
         self.end(EndReason::Deleted)
     }
 
     fn look_for_successor(&mut self, registry: &Registry) -> Option<Item> {
-        let State::Ended(ended) = &mut self.state else {
+        let Some(State::Ended(ended)) = self.special.as_mut().map(|s| &mut s.state) else {
             return None;
         };
         let announced = registry.births_of(&self.topic.name);
@@ -249,7 +329,7 @@ impl Subscription {
         self.follower.meter.restart(0);
         self.seat = self.topic.followers.join(&self.follower);
         self.reader = self.topic.ring.reader(0);
-        self.state = State::Following;
+        self.set_state(State::Following);
         Some(self.reset(old))
     }
 
@@ -275,21 +355,24 @@ impl Subscription {
 
     /// Has the consumer woken by whatever could give an item.
     pub(crate) fn arm(&mut self, registry: &Registry) {
-        match &mut self.state {
-            _ if self.paused => {}
-            State::Following => self.topic.followers.waits.arm(&self.seat),
-            State::Ended(ended) => {
+        if self.paused {
+            return;
+        }
+        let state = self.special.as_mut().map(|special| &mut special.state);
+        match state {
+            None | Some(State::Following) => self.topic.followers.waits.arm(&self.seat),
+            Some(State::Ended(ended)) => {
                 let waits = &registry.births_of(&self.topic.name).waits;
                 let seat = ended.seat.get_or_insert_with(|| waits.join(&self.follower));
                 waits.arm(seat);
             }
-            State::Resetting { .. } | State::Stopped => {}
+            Some(State::Resetting { .. } | State::Stopped) => {}
         }
     }
 
     /// Whether it was [armed](Self::arm) and no longer is: whoever has its bit takes the consumer's waker.
     pub(crate) fn was_woken(&self) -> bool {
-        match &self.state {
+        match self.state() {
             _ if self.paused => false,
             State::Following => !self.seat.is_armed(),
             State::Ended(ended) => ended.seat.as_ref().is_some_and(|seat| !seat.is_armed()),
@@ -299,7 +382,7 @@ impl Subscription {
 
     /// Takes it out of all lists; to be called once, before it is dropped.
     pub(crate) fn leave(&mut self, registry: &Registry) {
-        if let State::Ended(ended) = &mut self.state {
+        if let Some(State::Ended(ended)) = self.special.as_mut().map(|s| &mut s.state) {
             ended.leave(registry.births_of(&self.topic.name));
         }
         self.topic.followers.leave(&self.seat);

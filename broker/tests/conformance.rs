@@ -6,8 +6,8 @@ use footman_broker::testing::conformance::{
 use footman_broker::{
     Broker, BrokerOptions, Consumer, CreateTopicError, Epoch, Item, LastByKeyError, OffsetQuery,
     Position, ProduceError, ProduceOptions, ProducerError, PurgeTopicError, Record, Records,
-    StartAt, StopAt, SubscribeError, SubscribeOptions, TopicInfo, TopicOptions, TopicUpdate,
-    UnknownTopic, UpdateTopicError,
+    SubscribeError, SubscribeOptions, TopicInfo, TopicOptions, TopicUpdate, UnknownTopic,
+    UpdateTopicError,
 };
 
 struct Embedded(Broker);
@@ -123,11 +123,10 @@ impl Client for Embedded {
         })
     }
 
-    async fn subscribe(&self, topics: &[(&str, StartAt, StopAt)]) -> Result<Following, Refusal> {
+    async fn subscribe(&self, topics: &[(&str, SubscribeOptions)]) -> Result<Following, Refusal> {
         let mut consumer = self.0.consumer();
-        for &(topic, start, stop) in topics {
-            let options = SubscribeOptions::new(start).with_stop(stop);
-            let subscribed = consumer.subscribe_with(topic, options);
+        for (topic, options) in topics {
+            let subscribed = consumer.subscribe_with(topic, options.clone());
             subscribed.map_err(|error| match error {
                 SubscribeError::UnknownTopic(_) => Refusal::UnknownTopic,
                 SubscribeError::OffsetOutOfRange { .. } => Refusal::OffsetOutOfRange,

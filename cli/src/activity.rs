@@ -54,6 +54,7 @@ pub(crate) struct SubscriptionState {
     pub(crate) delivered: u64,
     pub(crate) lag: u64,
     pub(crate) lost: u64,
+    pub(crate) filtered: u64,
     pub(crate) headroom: Headroom,
 }
 
@@ -222,6 +223,7 @@ pub(crate) mod tests {
             delivered: next_offset,
             lag,
             lost: 0,
+            filtered: 0,
             headroom: Headroom {
                 time: None,
                 records: 1_000 - lag,

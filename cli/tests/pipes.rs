@@ -268,6 +268,35 @@ fn a_resumed_consumer_goes_on_where_it_was_and_says_what_it_lost_meanwhile() {
     assert_eq!(offsets(&lines), [0, 1]);
 }
 
+#[test]
+fn a_key_or_its_beginning_chooses_records_at_the_server() {
+    let server = Server::start(&[]);
+    let produce = ["produce", "users", "--key-separator", ":"];
+    let input = "eu-1:a\nus-1:b\neu-2:c\neu-1:d\nus-2:e\n";
+    server.run_with(&produce, input.as_bytes()).expect_code(0);
+    let consume = |more: &[&str]| {
+        let arguments = [&["consume", "users", "--no-follow"], more].concat();
+        server.run(&arguments).expect_code(0).stdout
+    };
+    assert_eq!(consume(&["--key", "eu-1"]), ["a", "d"]);
+    assert_eq!(consume(&["--key", "eu"]), [""; 0]);
+    assert_eq!(consume(&["--key-prefix", "eu-"]), ["a", "c", "d"]);
+    assert_eq!(
+        consume(&["--key-prefix", "", "-n", "4"]),
+        ["a", "b", "c", "d"]
+    );
+    let described = server.describe("users");
+    assert_eq!(described["filtered_records"], 3 + 5 + 2);
+
+    // Positions are kept behind what was passed over.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let positions = folder.path().join("positions");
+    let resume = ["--resume", positions.to_str().expect("UTF-8")];
+    assert_eq!(consume(&[&resume[..], &["--key", "us-1"]].concat()), ["b"]);
+    server.run_with(&produce, b"us-1:f\n").expect_code(0);
+    assert_eq!(consume(&resume), ["f"]);
+}
+
 /// A disk that is full: every write to it fails.
 #[cfg(target_os = "linux")]
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footman_broker::{Epoch, Item, Records, StartAt, StopAt};
+use footman_broker::{Epoch, Item, Records, SubscribeOptions};
 use prost::Message as _;
 
 use crate::client::Client;
@@ -23,7 +23,7 @@ pub struct Fetched {
 }
 
 impl Client {
-    /// Reads what a topic has from `start` on, up to `max_bytes` of records (0: the server's default; a larger single record comes all
+    /// Reads what a topic has from a start on (and up to a stop, and what a filter lets through), up to `max_bytes` of records (0: the server's default; a larger single record comes all
     /// the same); waits up to `max_wait` if there is nothing.
     ///
     /// # Errors
@@ -32,12 +32,12 @@ impl Client {
     pub async fn fetch(
         &self,
         topic: &str,
-        start: StartAt,
+        options: impl Into<SubscribeOptions>,
         max_bytes: u32,
         max_wait: Duration,
     ) -> Result<Fetched, CallError> {
         let request = proto::FetchRequest {
-            topics: vec![topic_start(topic, start, StopAt::Never)],
+            topics: vec![topic_start(topic, &options.into())],
             max_bytes,
             max_wait_us: u32::try_from(max_wait.as_micros()).unwrap_or(u32::MAX),
             ..Default::default()

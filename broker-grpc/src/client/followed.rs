@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use footman_broker::{EndReason, Epoch, Item, StartAt, StopAt};
+use footman_broker::{EndReason, Epoch, Filter, Item, StartAt, StopAt, SubscribeOptions};
 
 use crate::client::error::ServerError;
 use crate::client::received::epoch;
@@ -12,8 +12,7 @@ use crate::proto::{self, topic_start};
 #[derive(Debug, Clone)]
 pub(crate) struct Followed {
     pub(crate) name: Arc<str>,
-    start: StartAt,
-    stop: StopAt,
+    options: SubscribeOptions,
     /// The epoch and the first offset not yet given to the caller, once known.
     pub(crate) place: Option<(Epoch, u64)>,
     /// It was deleted, and may come back under its name.
@@ -25,11 +24,10 @@ pub(crate) struct Followed {
 
 impl Followed {
     /// A topic of which nothing is known yet.
-    pub(crate) fn new(name: &str, start: StartAt, stop: StopAt) -> Self {
+    pub(crate) fn new(name: &str, options: SubscribeOptions) -> Self {
         Followed {
             name: Arc::from(name),
-            start,
-            stop,
+            options,
             place: None,
             is_deleted: false,
             is_absent: false,
@@ -44,7 +42,7 @@ impl Followed {
 
     /// From where to go on.
     pub(crate) fn request(&self) -> proto::TopicStart {
-        let mut request = topic_start(&self.name, self.start, self.stop);
+        let mut request = topic_start(&self.name, &self.options);
         if let Some((epoch, next_offset)) = self.place {
             let resume = proto::Resume {
                 epoch: epoch.into(),
@@ -63,7 +61,7 @@ impl Followed {
         }
         if let Some(offset) = started.stop_offset {
             // After a reconnect "the end" must mean what it meant at first.
-            self.stop = StopAt::Offset(offset);
+            self.options.stop = StopAt::Offset(offset);
         }
         Ok(())
     }
@@ -76,6 +74,9 @@ impl Followed {
                 (records.epoch(), records.next_offset()),
             ),
             Item::Lost(lost) => (Some((lost.epoch, lost.from)), (lost.epoch, lost.to)),
+            Item::Filtered(passed) => {
+                (Some((passed.epoch, passed.from)), (passed.epoch, passed.to))
+            }
             Item::Reset(reset) => (None, (reset.new_epoch, reset.next_offset)),
             Item::End(end) => (None, (end.epoch, end.next_offset)),
             _ => return Ok(()),
@@ -100,11 +101,11 @@ impl Followed {
     }
 }
 
-/// A topic's start and stop as a request has them.
-pub(crate) fn topic_start(name: &str, start: StartAt, stop: StopAt) -> proto::TopicStart {
+/// What is to be read of a topic, as a request has it.
+pub(crate) fn topic_start(name: &str, options: &SubscribeOptions) -> proto::TopicStart {
     use topic_start::{Start, Stop};
     let mut expected_epoch = 0;
-    let start = match start {
+    let start = match options.start {
         StartAt::Earliest => Start::Earliest(true),
         StartAt::Offset(offset) => Start::Offset(offset),
         StartAt::OffsetIn { epoch, offset } => {
@@ -119,15 +120,20 @@ pub(crate) fn topic_start(name: &str, start: StartAt, stop: StopAt) -> proto::To
         }),
         _ => Start::Latest(true),
     };
-    let stop = match stop {
+    let stop = match options.stop {
         StopAt::End => Some(Stop::StopAtEnd(true)),
         StopAt::Offset(offset) => Some(Stop::StopOffset(offset)),
         _ => None,
     };
+    let filter = options.filter.as_ref().map(|filter| match filter {
+        Filter::Key(key) => topic_start::Filter::Key(key.to_vec()),
+        Filter::KeyPrefix(prefix) => topic_start::Filter::KeyPrefix(prefix.to_vec()),
+    });
     proto::TopicStart {
         topic: name.to_owned(),
         start: Some(start),
         expected_epoch,
         stop,
+        filter,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use footman_broker::{End, EndReason, Epoch, Item, Lost, Records, Reset};
+use footman_broker::{End, EndReason, Epoch, Filtered, Item, Lost, Records, Reset};
 use prost::Message as _;
 
 use crate::client::error::ServerError;
@@ -44,6 +44,12 @@ pub(crate) fn received(message: &Bytes) -> Result<Received, ServerError> {
                 lost.to_offset,
             ))
         }
+        Some(subscribe_response::Item::Filtered(filtered)) => Item::Filtered(Filtered::new(
+            Arc::from(filtered.topic),
+            epoch(filtered.epoch)?,
+            filtered.from_offset,
+            filtered.to_offset,
+        )),
         Some(subscribe_response::Item::Reset(reset)) => Item::Reset(Reset::new(
             Arc::from(reset.topic),
             epoch(reset.old_epoch)?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use footman_broker::{Epoch, Item, StartAt, StopAt};
+use footman_broker::{Epoch, Item, StartAt, SubscribeOptions};
 use hyper::body::Incoming;
 use prost::Message as _;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -50,12 +50,12 @@ impl SubscriberBuilder {
 
     /// Follows a topic for ever, from `start` on.
     pub fn topic(self, name: &str, start: StartAt) -> Self {
-        self.topic_with(name, start, StopAt::Never)
+        self.topic_with(name, start.into())
     }
 
-    /// Follows a topic from `start` to `stop`.
-    pub fn topic_with(mut self, name: &str, start: StartAt, stop: StopAt) -> Self {
-        self.topics.push(Followed::new(name, start, stop));
+    /// Follows a topic, perhaps up to a stop, perhaps not all its records.
+    pub fn topic_with(mut self, name: &str, options: SubscribeOptions) -> Self {
+        self.topics.push(Followed::new(name, options));
         self
     }
 
@@ -109,7 +109,7 @@ impl SubscriberBuilder {
     ///
     /// # Errors
     ///
-    /// If the server cannot be reached, or refuses: a bad name, an unknown topic, an offset past the end, another epoch.
+    /// If the server cannot be reached, or refuses: a bad name, an unknown topic, an offset past the end, another epoch, a filter that is too long.
     pub async fn build(self) -> Result<Subscriber, SubscribeError> {
         let mut subscriber = Subscriber {
             endpoint: self.endpoint,

@@ -35,6 +35,8 @@ pub struct Topic {
     pub delivered_records: u64,
     /// Records of which subscriptions were told that they lost them, likewise.
     pub lost_records: u64,
+    /// Records that the filters of subscriptions passed over, likewise.
+    pub filtered_records: u64,
     /// Whether producers are refused.
     pub paused: bool,
     /// How many subscriptions follow it.
@@ -59,7 +61,7 @@ pub struct OffsetInfo {
 
 /// One subscriber's place in one topic, as the server sees it: its ledger.
 ///
-/// `delivered + lost + lag == end_offset - started_offset`, always.
+/// `delivered + lost + filtered + lag == end_offset - started_offset`, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Subscription {
@@ -81,6 +83,8 @@ pub struct Subscription {
     pub delivered: u64,
     /// Records it was told it lost.
     pub lost: u64,
+    /// Records that its filter passed over.
+    pub filtered: u64,
     /// About how many records can be appended before it loses one; 0: it has lost some already.
     pub headroom_records: u64,
     /// About how long until it loses a record, if it takes none and the topic is appended to at its present rate, or by
@@ -313,6 +317,7 @@ impl Client {
                     lag: from.lag,
                     delivered: from.delivered,
                     lost: from.lost,
+                    filtered: from.filtered,
                     headroom_records: from.headroom_records,
                     headroom: from.headroom_us.map(Duration::from_micros),
                     label: from.label,
@@ -390,6 +395,7 @@ fn topic(from: Option<proto::TopicInfo>) -> Result<Topic, CallError> {
         records_per_second: from.records_per_second,
         delivered_records: from.delivered_records,
         lost_records: from.lost_records,
+        filtered_records: from.filtered_records,
         paused: from.paused,
         subscriptions: from.subscriptions,
         options: options(from.options.unwrap_or_default()),

@@ -144,6 +144,9 @@ pub struct TopicStart {
     /// Where to stop. None set: never.
     #[prost(oneof = "topic_start::Stop", tags = "9, 10")]
     pub stop: ::core::option::Option<topic_start::Stop>,
+    /// Which records to be given, by their key. None set: all. The others are `filtered`: those without a key are among them.
+    #[prost(oneof = "topic_start::Filter", tags = "11, 12")]
+    pub filter: ::core::option::Option<topic_start::Filter>,
 }
 /// Nested message and enum types in `TopicStart`.
 pub mod topic_start {
@@ -179,6 +182,16 @@ pub mod topic_start {
         /// Before this offset. Where `resume` meets another epoch: at what is the topic's end then.
         #[prost(uint64, tag = "10")]
         StopOffset(u64),
+    }
+    /// Which records to be given, by their key. None set: all. The others are `filtered`: those without a key are among them.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Filter {
+        /// Those with this key; empty is a key too. At most 256 bytes.
+        #[prost(bytes, tag = "11")]
+        Key(::prost::alloc::vec::Vec<u8>),
+        /// Those whose key begins so; empty: all that have a key. At most 256 bytes.
+        #[prost(bytes, tag = "12")]
+        KeyPrefix(::prost::alloc::vec::Vec<u8>),
     }
 }
 /// A place in a topic to go on from.
@@ -220,7 +233,7 @@ pub struct SubscribeRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SubscribeResponse {
     /// Which item.
-    #[prost(oneof = "subscribe_response::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "subscribe_response::Item", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub item: ::core::option::Option<subscribe_response::Item>,
 }
 /// Nested message and enum types in `SubscribeResponse`.
@@ -249,6 +262,9 @@ pub mod subscribe_response {
         /// A topic is being followed from here on.
         #[prost(message, tag = "7")]
         Started(super::Started),
+        /// Records that the filter passed over.
+        #[prost(message, tag = "8")]
+        Filtered(super::Filtered),
     }
 }
 /// A topic is being followed. The first item of each topic.
@@ -286,7 +302,8 @@ pub struct Batch {
     #[prost(message, repeated, tag = "15")]
     pub records: ::prost::alloc::vec::Vec<Record>,
 }
-/// Records that were overwritten, expired or purged before this subscription read them: exactly these, once.
+/// Records that were overwritten, expired or purged before this subscription read them: exactly these, once. Whether a filter
+/// would have let them through, nobody knows.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lost {
     /// The topic.
@@ -299,6 +316,23 @@ pub struct Lost {
     #[prost(uint64, tag = "3")]
     pub from_offset: u64,
     /// The first offset not lost: the next record's.
+    #[prost(uint64, tag = "4")]
+    pub to_offset: u64,
+}
+/// Records that do not match the subscription's filter: exactly these, once. It comes before the next item of the topic and
+/// before a heartbeat, not at once: together with `batch` and `lost` it accounts for every offset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Filtered {
+    /// The topic.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// Its epoch.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// The first offset passed over.
+    #[prost(uint64, tag = "3")]
+    pub from_offset: u64,
+    /// The first offset not passed over.
     #[prost(uint64, tag = "4")]
     pub to_offset: u64,
 }
@@ -397,7 +431,7 @@ pub struct FetchRequest {
 /// What was read.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FetchResponse {
-    /// The items, as Subscribe sends them (`batch`, `lost`, `reset`, `end`). Empty: nothing came in time.
+    /// The items, as Subscribe sends them (`batch`, `lost`, `filtered`, `reset`, `end`). Empty: nothing came in time.
     #[prost(message, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<SubscribeResponse>,
     /// Where to go on, one per topic: put these into the next request's `resume`.
@@ -489,6 +523,9 @@ pub struct TopicInfo {
     /// Producers are refused, see Admin.PauseTopic.
     #[prost(bool, tag = "15")]
     pub paused: bool,
+    /// Records that the filters of subscriptions passed over, likewise.
+    #[prost(uint64, tag = "16")]
+    pub filtered_records: u64,
 }
 /// See Admin.CreateTopic.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -696,7 +733,8 @@ pub struct ListSubscriptionsResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// One subscriber's place in one topic: its ledger. `delivered + lost + lag = end_offset - started_offset`, always.
+/// One subscriber's place in one topic: its ledger. `delivered + lost + filtered + lag = end_offset -
+/// started_offset`, always.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SubscriptionInfo {
     /// The topic.
@@ -736,6 +774,9 @@ pub struct SubscriptionInfo {
     /// of its next record. Not set: not by what can be foreseen.
     #[prost(uint64, optional, tag = "12")]
     pub headroom_us: ::core::option::Option<u64>,
+    /// Records that its filter passed over.
+    #[prost(uint64, tag = "13")]
+    pub filtered: u64,
 }
 /// See Admin.ServerInfo.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use footman_broker::{
-    End, EndReason, Epoch, Item, Lost, Records, Reset, StartAt, StopAt, SubscriptionInfo,
-    TopicInfo, TopicOptions, TopicUpdate,
+    End, EndReason, Epoch, Filter, Filtered, Item, Lost, Records, Reset, StartAt, StopAt,
+    SubscribeOptions, SubscriptionInfo, TopicInfo, TopicOptions, TopicUpdate,
 };
 use prost::Message as _;
 
@@ -17,9 +17,8 @@ use crate::wire::Frame;
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
     pub(crate) topic: String,
-    pub(crate) at: StartAt,
-    pub(crate) stop: StopAt,
-    /// The epoch the topic must have, where `at` does not say.
+    pub(crate) options: SubscribeOptions,
+    /// The epoch the topic must have, where the start does not say.
     pub(crate) expected_epoch: Option<Epoch>,
 }
 
@@ -55,10 +54,14 @@ pub(crate) fn start(from: proto::TopicStart) -> Result<Start, Failure> {
         Some(topic_start::Stop::StopAtEnd(set)) => chosen(set, "stop_at_end", StopAt::End)?,
         Some(topic_start::Stop::StopOffset(offset)) => StopAt::Offset(offset),
     };
+    let mut options = SubscribeOptions::new(at).with_stop(stop);
+    options.filter = from.filter.map(|filter| match filter {
+        topic_start::Filter::Key(key) => Filter::Key(key.into()),
+        topic_start::Filter::KeyPrefix(prefix) => Filter::KeyPrefix(prefix.into()),
+    });
     Ok(Start {
         topic: from.topic,
-        at,
-        stop,
+        options,
         expected_epoch,
     })
 }
@@ -92,6 +95,18 @@ pub(crate) fn item(item: Item) -> Option<Frame> {
             to,
             ..
         }) => subscribe_response::Item::Lost(proto::Lost {
+            topic: topic.to_string(),
+            epoch: epoch.into(),
+            from_offset: from,
+            to_offset: to,
+        }),
+        Item::Filtered(Filtered {
+            topic,
+            epoch,
+            from,
+            to,
+            ..
+        }) => subscribe_response::Item::Filtered(proto::Filtered {
             topic: topic.to_string(),
             epoch: epoch.into(),
             from_offset: from,
@@ -207,6 +222,7 @@ pub(crate) fn topic(from: &TopicInfo) -> proto::TopicInfo {
         records_per_second: from.records_per_second,
         delivered_records: from.delivered_records,
         lost_records: from.lost_records,
+        filtered_records: from.filtered_records,
         paused: from.paused,
     }
 }
@@ -219,6 +235,7 @@ pub(crate) fn subscription(from: SubscriptionInfo) -> proto::SubscriptionInfo {
         lag: from.lag,
         delivered: from.delivered,
         lost: from.lost,
+        filtered: from.filtered,
         label: from
             .label
             .map_or_else(String::new, |label| label.to_string()),

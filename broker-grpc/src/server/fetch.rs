@@ -15,6 +15,7 @@ use crate::proto;
 use crate::server::calls::Call;
 use crate::server::convert;
 use crate::server::limits::MAX_RUN_BYTES;
+use crate::server::passed_over::{LOOKS_IN_A_TURN, PassedOver};
 use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::subscribe::{consumer, follow, positions};
@@ -33,6 +34,7 @@ struct Basket {
     bytes: usize,
     max_records: usize,
     max_bytes: usize,
+    passed_over: PassedOver,
     /// It has an item that is not records: that never waits for company.
     has_news: bool,
     /// Where to go on in topics whose last records did not fit.
@@ -45,6 +47,10 @@ impl Basket {
     }
 
     fn put(&mut self, item: Item) {
+        let item = match item {
+            Item::Filtered(filtered) => return self.passed_over.add(filtered),
+            item => item,
+        };
         if let Item::Records(records) = &item {
             if !self.fits(records) {
                 self.left
@@ -56,6 +62,7 @@ impl Basket {
         } else {
             self.has_news = true;
         }
+        self.items.extend(self.passed_over.take(item.topic()));
         self.items.extend(convert::item(item));
     }
 
@@ -99,15 +106,24 @@ pub(crate) async fn fetch(
         bytes: 0,
         max_records: or(request.max_records, usize::MAX),
         max_bytes,
+        passed_over: PassedOver::default(),
         has_news: false,
         left: HashMap::new(),
     };
     loop {
-        while !basket.is_full() {
+        let mut looks = 0;
+        while !basket.is_full() && looks < LOOKS_IN_A_TURN {
             match consumer.try_poll() {
-                Some(item) => basket.put(item),
+                Some(item) => {
+                    looks += usize::from(matches!(item, Item::Filtered(_)));
+                    basket.put(item);
+                }
                 None => break,
             }
+        }
+        if looks == LOOKS_IN_A_TURN && Instant::now() < deadline {
+            tokio::task::yield_now().await;
+            continue;
         }
         let is_enough = basket.bytes >= min_bytes || basket.is_full() || basket.has_news;
         if is_enough || consumer.is_finished() || wait.is_zero() {
@@ -124,6 +140,7 @@ pub(crate) async fn fetch(
             Ok(None) | Err(_) => break,
         }
     }
+    basket.items.extend(basket.passed_over.take_all());
     let mut next = positions(&consumer);
     for position in &mut next {
         if let Some(left) = basket.left.get(position.topic.as_str()) {

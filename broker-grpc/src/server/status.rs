@@ -418,7 +418,7 @@ impl From<SubscribeError> for Failure {
                 let message = format!("{message}: name each topic once");
                 Failure::new(Code::InvalidArgument, reason::INVALID_REQUEST, message)
             }
-            SubscribeError::TooManySubscriptions => {
+            SubscribeError::TooManySubscriptions | SubscribeError::FilterTooLong { .. } => {
                 Failure::new(Code::InvalidArgument, reason::INVALID_REQUEST, message)
             }
             SubscribeError::Create(error) => error.into(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use footman_broker::{Broker, Consumer, ConsumerOptions, Item, SubscribeOptions};
+use footman_broker::{Broker, Consumer, ConsumerOptions, Item};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
@@ -17,6 +17,7 @@ use crate::server::calls::{Call, LetGo};
 use crate::server::convert;
 use crate::server::limits::MAX_RUN_BYTES;
 use crate::server::load;
+use crate::server::passed_over::{LOOKS_IN_A_TURN, PassedOver};
 use crate::server::state::{Place, State};
 use crate::server::status::Failure;
 use crate::wire::Frame;
@@ -54,8 +55,7 @@ pub(crate) fn follow(
     let mut started = Vec::with_capacity(topics.len());
     for topic in topics {
         let start = convert::start(topic)?;
-        let options = SubscribeOptions::new(start.at).with_stop(start.stop);
-        let subscribed = consumer.subscribe_with(&start.topic, options)?;
+        let subscribed = consumer.subscribe_with(&start.topic, start.options)?;
         if let Some(expected) = start.expected_epoch
             && expected != subscribed.epoch
         {
@@ -119,6 +119,7 @@ struct Following {
     consumer: Option<(Consumer, Place)>,
     /// What is to be sent before anything of the consumer; a message per topic at most.
     queue: VecDeque<Frame>,
+    passed_over: PassedOver,
     /// How the stream ends, when the queue is empty.
     end: Option<Failure>,
     pace: Pace,
@@ -183,6 +184,7 @@ impl Subscription {
         let following = Following {
             consumer: Some((consumer, place)),
             queue: queue.collect(),
+            passed_over: PassedOver::default(),
             end: None,
             pace,
         };
@@ -221,12 +223,28 @@ impl Following {
                 message: failure.message().to_owned(),
                 positions: positions(&consumer),
             };
+            self.queue.extend(self.passed_over.take_all());
             self.queue
                 .push_back(convert::response(subscribe_response::Item::GoingAway(
                     going_away,
                 )));
             self.end = Some(failure);
         }
+    }
+
+    /// Says that it is alive, and where it stands, if nothing else was said for long enough; else gives the time to do so.
+    fn say_heartbeat(&mut self) -> Option<Instant> {
+        let due = self.pace.last_sent + self.pace.heartbeat;
+        let now = Instant::now();
+        if now < due {
+            return Some(due);
+        }
+        self.pace.last_sent = now;
+        if let Some((consumer, _)) = &self.consumer {
+            self.queue.extend(self.passed_over.take_all());
+            self.queue.push_back(heartbeat(consumer));
+        }
+        None
     }
 }
 
@@ -236,6 +254,7 @@ impl Source for Subscription {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
         let is_draining = self.state.calls.is_draining();
         let mut following = self.inner.lock();
+        let mut looks = 0;
         loop {
             if let Some(frame) = following.queue.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
@@ -255,8 +274,19 @@ impl Source for Subscription {
                 continue;
             }
             match consumer.poll_next_item(cx) {
+                Poll::Ready(Item::Filtered(filtered)) => {
+                    following.passed_over.add(filtered);
+                    looks += 1;
+                    if looks >= LOOKS_IN_A_TURN && following.say_heartbeat().is_some() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(item) => {
                     pace.sent(&item);
+                    let following = &mut *following;
+                    let passed_over = following.passed_over.take(item.topic());
+                    following.queue.extend(passed_over);
                     following.queue.extend(convert::item(item));
                 }
                 Poll::Pending if is_draining => {
@@ -265,12 +295,9 @@ impl Source for Subscription {
                 Poll::Pending => {
                     pace.is_flowing = false;
                     pace.hold_until = None;
-                    let due = pace.last_sent + pace.heartbeat;
-                    if due <= Instant::now() {
-                        pace.last_sent = Instant::now();
-                        let heartbeat = heartbeat(consumer);
-                        following.queue.push_back(heartbeat);
-                    } else if poll_timer(&mut self.timer, due, cx).is_pending() {
+                    if let Some(due) = following.say_heartbeat()
+                        && poll_timer(&mut self.timer, due, cx).is_pending()
+                    {
                         return Poll::Pending;
                     }
                 }

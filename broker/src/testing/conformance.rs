@@ -6,6 +6,7 @@
 //!
 //! Topics of any name are expected to be free; each scenario has its own, and deletes it.
 
+mod filtering;
 mod scenarios;
 
 use crate::epoch::Epoch;
@@ -13,7 +14,7 @@ use crate::item::Item;
 use crate::options::{ProduceOptions, TopicOptions, TopicUpdate};
 use crate::record::Record;
 use crate::records::Records;
-use crate::start::{OffsetQuery, Position, StartAt, StopAt};
+use crate::start::{OffsetQuery, Position, SubscribeOptions};
 
 /// How a broker is reached. It creates topics by their first use.
 #[allow(async_fn_in_trait, reason = "the scenarios run in place")]
@@ -49,7 +50,7 @@ pub trait Client {
     /// Follows topics; they are followed when this returns.
     async fn subscribe(
         &self,
-        topics: &[(&str, StartAt, StopAt)],
+        topics: &[(&str, SubscribeOptions)],
     ) -> Result<Self::Subscriber, Refusal>;
 }
 
@@ -109,4 +110,5 @@ pub enum Refusal {
 /// At the first thing that is not as it must be, with a sentence that says what.
 pub async fn run(client: &impl Client) {
     scenarios::run(client).await;
+    filtering::run(client).await;
 }

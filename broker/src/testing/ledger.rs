@@ -8,8 +8,8 @@ use crate::item::{EndReason, Item};
 use crate::records::RecordRef;
 use crate::start::Position;
 
-/// Checks the promise on what one consumer is given: every record once and in order, every loss counted,
-/// nothing between them missing.
+/// Checks the promise on what one consumer is given: every record once and in order, every loss counted, and
+/// what a filter passed over, nothing between them missing.
 ///
 /// Tell it where each subscription starts, give it every item, and ask at the end. It panics at the
 /// first item that breaks the promise, with a sentence that says how.
@@ -54,6 +54,8 @@ pub struct Account {
     pub delivered: u64,
     /// Records reported lost, in this life.
     pub lost: u64,
+    /// Records that its filter passed over, in this life.
+    pub filtered: u64,
     /// Lives before this one that it was told the end of.
     pub resets: u64,
     /// It was told that this life is over.
@@ -75,6 +77,7 @@ impl Ledger {
             next_offset,
             delivered: 0,
             lost: 0,
+            filtered: 0,
             resets: 0,
             ended: None,
         };
@@ -134,6 +137,16 @@ impl Ledger {
                 account.lost += lost.records();
                 account.next_offset = lost.to;
             }
+            Item::Filtered(filtered) => {
+                belongs(filtered.epoch, filtered.from);
+                assert_eq!(account.ended, None, "{topic}: passed over behind the end");
+                assert!(
+                    filtered.to > filtered.from,
+                    "{topic}: passed over nothing: {filtered:?}"
+                );
+                account.filtered += filtered.records();
+                account.next_offset = filtered.to;
+            }
             Item::Reset(reset) => {
                 assert_ne!(
                     reset.new_epoch, reset.old_epoch,
@@ -165,7 +178,7 @@ impl Ledger {
         }
     }
 
-    /// The law: delivered + lost + unread = appended since the start, where the end is at `end_offset`.
+    /// The law: delivered + lost + filtered + unread = appended since the start, where the end is at `end_offset`.
     ///
     /// # Panics
     /// If it does not hold, or the consumer stands elsewhere than its items say.
@@ -181,7 +194,7 @@ impl Ledger {
         );
         let unread = end_offset - position.next_offset;
         assert_eq!(
-            account.delivered + account.lost + unread,
+            account.delivered + account.lost + account.filtered + unread,
             end_offset - account.started_offset,
             "{topic}: the ledger does not add up: {account:?}"
         );

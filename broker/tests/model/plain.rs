@@ -1,7 +1,7 @@
 //! The plain model: every record that a topic ever had, where each subscription stands, and what it must be given
 //! next.
 
-use footman_broker::{EndReason, Epoch, Item, StartAt};
+use footman_broker::{EndReason, Epoch, Filter, Item, StartAt};
 
 use crate::steps::{Start, TOPICS};
 
@@ -105,6 +105,7 @@ pub(crate) struct Following {
     pub(crate) life: usize,
     pub(crate) position: u64,
     pub(crate) stop: u64,
+    pub(crate) filter: Option<Filter>,
     pub(crate) reset_from: Option<Epoch>,
     /// Losses since the last records.
     pub(crate) laps: u32,
@@ -113,12 +114,49 @@ pub(crate) struct Following {
     pub(crate) paused: bool,
 }
 
+impl Following {
+    fn wants(&self, record: &Stored) -> bool {
+        let key = record.key.map(|key| [key]);
+        let filter = self.filter.as_ref();
+        filter.is_none_or(|filter| match filter {
+            Filter::Key(wanted) => key.is_some_and(|key| key[..] == wanted[..]),
+            // The model has the empty one alone.
+            Filter::KeyPrefix(prefix) => prefix.is_empty() && key.is_some(),
+        })
+    }
+
+    /// How far the records from the position on are alike.
+    fn stretch(&self, life: &Life, end: u64) -> Expected {
+        let wants = |offset: u64| self.wants(&life.records[offset as usize]);
+        let first = wants(self.position);
+        let up_to = (self.position..end).find(|&offset| wants(offset) != first);
+        let up_to = up_to.unwrap_or(end);
+        if first {
+            Expected::Records { up_to }
+        } else {
+            Expected::Filtered { up_to }
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(crate) enum Expected {
     Nothing,
-    Reset { life: usize, from: Epoch },
-    Lost { to: u64 },
-    Records { up_to: u64 },
+    Reset {
+        life: usize,
+        from: Epoch,
+    },
+    Lost {
+        to: u64,
+    },
+    /// Records at the position that match, up to here at the most.
+    Records {
+        up_to: u64,
+    },
+    /// Records at the position that do not match, up to here at the most.
+    Filtered {
+        up_to: u64,
+    },
     End(EndReason),
 }
 
@@ -156,7 +194,7 @@ pub(crate) fn expected(
         };
     }
     match life.end().min(followed.stop) {
-        up_to if up_to > followed.position => Expected::Records { up_to },
+        end if end > followed.position => followed.stretch(life, end),
         _ if life.deleted => Expected::End(EndReason::Deleted),
         _ => Expected::Nothing,
     }
@@ -169,9 +207,9 @@ pub(crate) fn accept(followed: &mut Following, item: &Item, next: Expected, live
     // lap it for ever: what was overwritten since is given all the same, unless it was forgotten on purpose.
     let held = followed.laps >= 2 && followed.position >= life.floor;
     let next = match (item, next) {
-        (Item::Records(_), Expected::Lost { .. }) if held => Expected::Records {
-            up_to: life.end().min(followed.stop),
-        },
+        (Item::Records(_) | Item::Filtered(_), Expected::Lost { .. }) if held => {
+            followed.stretch(life, life.end().min(followed.stop))
+        }
         (_, next) => next,
     };
     followed.laps = if matches!(item, Item::Lost(_)) {
@@ -192,6 +230,11 @@ pub(crate) fn accept(followed: &mut Following, item: &Item, next: Expected, live
                 assert_eq!(record.encoded().len() as u64 + 2, stored.bytes);
             }
             followed.position = records.next_offset();
+        }
+        (Item::Filtered(filtered), Expected::Filtered { up_to }) => {
+            assert_eq!((filtered.epoch, filtered.from), (epoch, followed.position));
+            assert!(filtered.from < filtered.to && filtered.to <= up_to);
+            followed.position = filtered.to;
         }
         (Item::Lost(lost), Expected::Lost { to }) => {
             assert_eq!(

@@ -1,5 +1,7 @@
 //! What can be done to a broker, and how often a sequence does it.
 
+use bytes::Bytes;
+use footman_broker::Filter;
 use proptest::prelude::*;
 
 pub(crate) const TOPICS: usize = 3;
@@ -54,6 +56,7 @@ pub(crate) enum Step {
         topic: usize,
         start: Start,
         stop: Stop,
+        filter: Option<Filter>,
     },
     Unsubscribe {
         consumer: usize,
@@ -120,6 +123,15 @@ fn stop() -> impl Strategy<Value = Stop> {
     ]
 }
 
+/// Keys are one byte.
+fn filter() -> impl Strategy<Value = Option<Filter>> {
+    prop_oneof![
+        3 => Just(None),
+        2 => (0u8..6).prop_map(|key| Some(Filter::Key(vec![key].into()))),
+        1 => Just(Some(Filter::KeyPrefix(Bytes::new()))),
+    ]
+}
+
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let topic = || 0..TOPICS;
     let consumer = || 0..CONSUMERS;
@@ -157,8 +169,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (1u64..12).prop_map(|seconds| Step::Advance { seconds }),
         1 => (-40i64..40).prop_map(|seconds| Step::JumpWall { seconds }),
         1 => Just(Step::Expire),
-        4 => (consumer(), topic(), start(), stop()).prop_map(
-            |(consumer, topic, start, stop)| Step::Subscribe { consumer, topic, start, stop }
+        4 => (consumer(), topic(), start(), stop(), filter()).prop_map(
+            |(consumer, topic, start, stop, filter)| {
+                Step::Subscribe { consumer, topic, start, stop, filter }
+            }
         ),
         1 => (consumer(), topic())
             .prop_map(|(consumer, topic)| Step::Unsubscribe { consumer, topic }),

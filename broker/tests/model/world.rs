@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use footman_broker::testing::ManualClock;
 use footman_broker::{
-    Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, LastByKeyError,
+    Broker, BrokerOptions, Consumer, ConsumerOptions, CreateTopicError, Filter, LastByKeyError,
     OffsetQuery, ProduceError, Producer, PurgeTopicError, Record, Records, SeekError, StartAt,
     StopAt, SubscribeError, SubscribeOptions, TopicOptions, TopicUpdate,
 };
@@ -114,8 +114,9 @@ impl World {
                 topic,
                 start,
                 stop,
+                filter,
             } => {
-                self.subscribe(consumer, topic, start, stop);
+                self.subscribe(consumer, topic, start, stop, filter);
             }
             Step::Unsubscribe { consumer, topic } => {
                 let (consumer, following) = &mut self.consumers[consumer];
@@ -323,7 +324,14 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, consumer: usize, topic: usize, start: Start, stop: Stop) {
+    fn subscribe(
+        &mut self,
+        consumer: usize,
+        topic: usize,
+        start: Start,
+        stop: Stop,
+        filter: Option<Filter>,
+    ) {
         let (consumer, following) = &mut self.consumers[consumer];
         let Some(life_index) = self.current[topic] else {
             let refused = consumer.subscribe(&name(topic), StartAt::Earliest);
@@ -349,7 +357,8 @@ impl World {
                 )
             }
         };
-        let options = SubscribeOptions::new(start).with_stop(stop);
+        let mut options = SubscribeOptions::new(start).with_stop(stop);
+        options.filter = filter.clone();
         let result = consumer.subscribe_with(&name(topic), options);
         if following.iter().any(|f| f.topic == topic) {
             assert!(matches!(
@@ -370,6 +379,7 @@ impl World {
                     life: life_index,
                     position,
                     stop: stop_offset,
+                    filter,
                     reset_from,
                     laps: 0,
                     ended: false,

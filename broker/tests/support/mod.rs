@@ -67,6 +67,7 @@ pub fn short(item: &Item) -> String {
     match item {
         Item::Records(r) => format!("{topic} {}..{}", r.base_offset(), r.next_offset()),
         Item::Lost(l) => format!("{topic} lost {}..{}", l.from, l.to),
+        Item::Filtered(f) => format!("{topic} filtered {}..{}", f.from, f.to),
         Item::Reset(r) => format!("{topic} reset {}", r.next_offset),
         Item::End(e) => format!("{topic} end {:?} {}", e.reason, e.next_offset),
         other => format!("{other:?}"),

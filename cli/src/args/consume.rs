@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use footman_broker::Filter;
 use jiff::Timestamp;
 
 use crate::output::{Field, Format};
@@ -19,6 +20,7 @@ Examples:
   footman consume logs --from -10 --no-follow
   footman consume logs errors --since 5m --output json
   footman consume logs errors --from latest --from errors=earliest
+  footman consume users --key-prefix eu- --show key
   footman consume logs -n 100 --show offset,timestamp
   footman consume users --format '%o %d %k: %v\\n'
   footman consume logs --resume logs.position
@@ -76,6 +78,12 @@ pub(crate) struct ConsumeArgs {
     /// Write each record in this form, with nothing added
     #[arg(long, short, value_name = "FORMAT", conflicts_with_all = ["output", "show"])]
     pub(crate) format: Option<Template>,
+    /// Read only records with this key: the others stay at the server, and -n counts those that come
+    #[arg(long, value_name = "KEY", conflicts_with = "key_prefix")]
+    key: Option<String>,
+    /// Read only records whose key begins so; "" is for all that have a key
+    #[arg(long, value_name = "PREFIX")]
+    key_prefix: Option<String>,
     /// Write only records whose value matches this regular expression; -n counts those
     #[arg(long, short, value_name = "REGEX")]
     pub(crate) grep: Option<regex::bytes::Regex>,
@@ -102,6 +110,13 @@ impl ConsumeArgs {
             };
             (topic.as_str(), start)
         })
+    }
+
+    /// Which records the server is to send.
+    pub(crate) fn filter(&self) -> Option<Filter> {
+        let key = self.key.clone().map(|key| Filter::Key(key.into()));
+        let prefix = || self.key_prefix.clone();
+        key.or_else(|| prefix().map(|prefix| Filter::KeyPrefix(prefix.into())))
     }
 
     /// Whether every `--from` is for a topic that is consumed, and for another than the others.

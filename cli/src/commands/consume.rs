@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use footman_broker::{EndReason, Epoch, Item, Records, StartAt, StopAt};
+use footman_broker::{EndReason, Epoch, Item, Records, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::Subscriber;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -51,8 +51,7 @@ pub(crate) async fn run(server: &ServerArgs, args: ConsumeArgs) -> Result<Outcom
     writer.progress.finish_and_clear();
     let interrupted = written?;
     if !args.quiet && (interrupted || writer.lost > 0) {
-        let (written, lost) = (format_records(writer.written), format_count(writer.lost));
-        notice(&format!("{written}, {lost} lost"));
+        notice(&writer.summary());
     }
     let endless = args.count.is_none() && !args.no_follow;
     Ok(if interrupted && !endless {
@@ -87,7 +86,9 @@ async fn subscribe(
             }
             None => start_at(start),
         };
-        builder = builder.topic_with(topic, start, stop_at);
+        let mut options = SubscribeOptions::new(start).with_stop(stop_at);
+        options.filter = args.filter();
+        builder = builder.topic_with(topic, options);
     }
     Ok(builder.build().await?)
 }
@@ -176,6 +177,8 @@ struct Writer {
     remaining: Option<u64>,
     written: u64,
     lost: u64,
+    /// Records that `--key` or `--key-prefix` left at the server, where one was given.
+    filtered: Option<u64>,
     resume: Option<ResumeFile>,
     /// When to save the positions, if they have changed.
     save_at: Instant,
@@ -195,6 +198,7 @@ impl Writer {
             remaining: args.count,
             written: 0,
             lost: 0,
+            filtered: args.filter().map(|_| 0),
             resume: args.resume.as_deref().map(ResumeFile::open).transpose()?,
             save_at: Instant::now(),
             started: Instant::now(),
@@ -205,10 +209,19 @@ impl Writer {
     fn show_progress(&self) {
         if !self.progress.is_hidden() {
             let rate = self.written as f64 / self.started.elapsed().as_secs_f64().max(1e-6);
-            let (written, rate) = (format_records(self.written), format_rate(rate));
-            let lost = format_count(self.lost);
-            self.progress
-                .set_message(format!("{written}, {lost} lost, {rate}"));
+            let (summary, rate) = (self.summary(), format_rate(rate));
+            self.progress.set_message(format!("{summary}, {rate}"));
+        }
+    }
+
+    fn summary(&self) -> String {
+        let (written, lost) = (format_records(self.written), format_count(self.lost));
+        match self.filtered {
+            None => format!("{written}, {lost} lost"),
+            Some(filtered) => format!(
+                "{written}, {lost} lost, {} filtered",
+                format_count(filtered)
+            ),
         }
     }
 
@@ -225,6 +238,11 @@ impl Writer {
                         to: lost.to,
                     },
                 )?
+            }
+            Item::Filtered(passed) => {
+                *self.filtered.get_or_insert(0) += passed.records();
+                self.note(&passed.topic, passed.epoch, passed.to);
+                Wanted::More
             }
             Item::Reset(reset) => {
                 self.note(&reset.topic, reset.new_epoch, reset.next_offset);

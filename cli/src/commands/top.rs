@@ -99,6 +99,7 @@ fn subscription_state(from: Subscription) -> SubscriptionState {
         delivered: from.delivered,
         lag: from.lag,
         lost: from.lost,
+        filtered: from.filtered,
         headroom: Headroom {
             time: from.headroom,
             records: from.headroom_records,
@@ -241,6 +242,7 @@ struct SubscriptionJson<'a> {
     delivered: u64,
     lag: u64,
     lost: u64,
+    filtered: u64,
     records_per_second: f64,
     headroom_records: u64,
     headroom_seconds: Option<f64>,
@@ -274,6 +276,7 @@ impl<'a> From<&'a Activity> for ActivityJson<'a> {
                 delivered: subscription.delivered,
                 lag: subscription.lag,
                 lost: subscription.lost,
+                filtered: subscription.filtered,
                 records_per_second: activity.records_rate,
                 headroom_records: subscription.headroom.records,
                 headroom_seconds: subscription.headroom.time.map(|time| time.as_secs_f64()),

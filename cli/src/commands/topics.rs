@@ -180,9 +180,10 @@ fn description(topic: &Topic) -> String {
         (
             "delivered",
             format!(
-                "{} records, {} lost",
+                "{} records, {} lost, {} filtered",
                 format_count(topic.delivered_records),
-                format_count(topic.lost_records)
+                format_count(topic.lost_records),
+                format_count(topic.filtered_records)
             ),
         ),
         ("subscriptions", topic.subscriptions.to_string()),
@@ -328,6 +329,7 @@ struct TopicJson<'a> {
     records_per_second: f64,
     delivered_records: u64,
     lost_records: u64,
+    filtered_records: u64,
     paused: bool,
     subscriptions: u32,
     options: OptionsJson,
@@ -358,6 +360,7 @@ impl<'a> From<&'a Topic> for TopicJson<'a> {
             records_per_second: topic.records_per_second,
             delivered_records: topic.delivered_records,
             lost_records: topic.lost_records,
+            filtered_records: topic.filtered_records,
             paused: topic.paused,
             subscriptions: topic.subscriptions,
             options: OptionsJson::from(&topic.options),

@@ -6,7 +6,7 @@
 use super::case::{Case, Run};
 use crate::server::Server;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use footman_broker::{Epoch, Item, Record, StartAt, StopAt};
+use footman_broker::{Epoch, Item, Record, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::{
     Client, Sent,
     proto::{
@@ -290,7 +290,10 @@ async fn check(
     let mut there = HashMap::new();
     let mut all = client
         .subscriber()
-        .topic_with(TOPIC, StartAt::Earliest, StopAt::End)
+        .topic_with(
+            TOPIC,
+            SubscribeOptions::new(StartAt::Earliest).with_stop(StopAt::End),
+        )
         .build()
         .await?;
     while let Some(item) = all.next().await? {

@@ -6,7 +6,7 @@ use super::{
     healthy, slow,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use footman_broker::{Epoch, Item as Told, StartAt, StopAt};
+use footman_broker::{Epoch, Item as Told, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::{
     Client,
     proto::{GoingAwayReason, SubscribeResponse, subscribe_response::Item},
@@ -217,7 +217,10 @@ async fn resume(address: &str, place: Place) -> Result<u64> {
     let oldest = client.topic(healthy::TOPIC).await?.start_offset;
     let mut subscriber = client
         .subscriber()
-        .topic_with(healthy::TOPIC, start, StopAt::End)
+        .topic_with(
+            healthy::TOPIC,
+            SubscribeOptions::new(start).with_stop(StopAt::End),
+        )
         .build()
         .await?;
     let first = subscriber.next().await?.context("an item")?;

@@ -8,7 +8,7 @@ use crate::item::{EndReason, Item};
 use crate::options::{ProduceOptions, ProducerSequence, TopicOptions, TopicUpdate};
 use crate::record::Record;
 use crate::records::Records;
-use crate::start::{OffsetQuery, Position, StartAt, StopAt};
+use crate::start::{OffsetQuery, Position, StartAt, StopAt, SubscribeOptions};
 use crate::testing::Ledger;
 
 pub(super) async fn run(client: &impl Client) {
@@ -135,10 +135,7 @@ async fn every_start_is_where_it_says(client: &impl Client) {
             Refusal::EpochMismatch,
         ),
     ] {
-        let refused = client
-            .subscribe(&[(topic, start, StopAt::Never)])
-            .await
-            .err();
+        let refused = client.subscribe(&[(topic, start.into())]).await.err();
         assert_eq!(refused, Some(refusal), "{start:?}");
     }
     expect(client.delete_topic(topic).await);
@@ -416,7 +413,10 @@ async fn what_cannot_be_done_is_refused_with_its_reason(client: &impl Client) {
     let found = client.offset_for(topic, OffsetQuery::Latest).await;
     assert_eq!(found, Err(Refusal::UnknownTopic));
     let to_its_end = client
-        .subscribe(&[(topic, StartAt::Earliest, StopAt::End)])
+        .subscribe(&[(
+            topic,
+            SubscribeOptions::new(StartAt::Earliest).with_stop(StopAt::End),
+        )])
         .await;
     assert_eq!(to_its_end.err(), Some(Refusal::UnknownTopic));
     assert_eq!(
@@ -484,20 +484,23 @@ fn check(offset: u64, value: &[u8]) {
     assert_eq!(value, offset.to_le_bytes(), "the value of {offset}");
 }
 
-fn expect<T, E: Debug>(result: Result<T, E>) -> T {
+pub(super) fn expect<T, E: Debug>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
 }
 
-async fn produce(client: &impl Client, topic: &str, records: &[Record]) -> Appended {
+pub(super) async fn produce(client: &impl Client, topic: &str, records: &[Record]) -> Appended {
     expect(client.produce(topic, records, &ProduceOptions::new()).await)
 }
 
 async fn subscribe<C: Client>(client: &C, topics: &[(&str, StartAt, StopAt)]) -> C::Subscriber {
-    expect(client.subscribe(topics).await)
+    let with_options =
+        |&(topic, start, stop)| (topic, SubscribeOptions::new(start).with_stop(stop));
+    let topics: Vec<_> = topics.iter().map(with_options).collect();
+    expect(client.subscribe(&topics).await)
 }
 
 /// The ledger starts where the subscriber does.
-fn start(ledger: &mut Ledger, subscriber: &impl Subscriber, topic: &str) {
+pub(super) fn start(ledger: &mut Ledger, subscriber: &impl Subscriber, topic: &str) {
     let at = subscriber.position(topic);
     let Position { epoch, next_offset } = at.expect("it is followed");
     ledger.starts(topic, epoch, next_offset);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use footman_broker::{Item, StartAt, StopAt};
+use footman_broker::{Item, StartAt, StopAt, SubscribeOptions};
 use footman_broker_grpc::{CallError, Subscriber, reason};
 use tokio::time::{Instant, timeout_at};
 
@@ -33,7 +33,10 @@ pub(super) async fn measure(
         let builder = client.subscriber().label(LABEL);
         ready.push(
             builder
-                .topic_with(&args.topic, StartAt::Earliest, StopAt::End)
+                .topic_with(
+                    &args.topic,
+                    SubscribeOptions::new(StartAt::Earliest).with_stop(StopAt::End),
+                )
                 .build()
                 .await?,
         );
