@@ -73,6 +73,7 @@ impl Filter {
 
     /// How far the records at the beginning of a run, framed, are alike, and if they match, within these limits (but one
     /// record at least): it is walked no further than that.
+    #[inline(never)] // so that reading without a filter stays small
     pub(crate) fn first_stretch(
         &self,
         run: &[u8],

@@ -29,8 +29,8 @@ pub(crate) struct Reading {
 }
 
 impl Meter {
-    /// The consumer's own reading: nobody else writes.
-    fn own(&self) -> Reading {
+    /// What it says, value by value: a whole only for who writes, or has seen the same version before and after.
+    fn values(&self) -> Reading {
         Reading {
             started: self.started.load(Ordering::Relaxed),
             next: self.next.load(Ordering::Relaxed),
@@ -39,49 +39,48 @@ impl Meter {
         }
     }
 
-    fn write(&self, reading: Reading) {
+    #[inline]
+    fn write(&self, change: impl FnOnce(&Self)) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
         fence(Ordering::Release); // the odd version before the values: pairs with M2
-        self.started.store(reading.started, Ordering::Relaxed);
-        self.next.store(reading.next, Ordering::Relaxed);
-        self.lost.store(reading.lost, Ordering::Relaxed);
-        self.filtered.store(reading.filtered, Ordering::Relaxed);
+        change(self);
         self.version.store(version + 2, Ordering::Release); // the values before it: pairs with M1
     }
 
+    /// Moves on to `next`, and counts what it passes.
+    fn pass(&self, count: &AtomicU64, next: u64) {
+        let passed = next - self.next.load(Ordering::Relaxed);
+        let counted = count.load(Ordering::Relaxed) + passed;
+        self.write(|meter| {
+            meter.next.store(next, Ordering::Relaxed);
+            count.store(counted, Ordering::Relaxed);
+        });
+    }
+
     /// The consumer was given the records up to `next`.
+    #[inline]
     pub(crate) fn delivered_to(&self, next: u64) {
-        self.write(Reading { next, ..self.own() });
+        self.write(|meter| meter.next.store(next, Ordering::Relaxed));
     }
 
     /// The consumer was told that it lost the records up to `next`.
     pub(crate) fn lost_to(&self, next: u64) {
-        let own = self.own();
-        self.write(Reading {
-            next,
-            lost: own.lost + (next - own.next),
-            ..own
-        });
+        self.pass(&self.lost, next);
     }
 
     /// The filter passed over the records up to `next`.
     pub(crate) fn filtered_to(&self, next: u64) {
-        let own = self.own();
-        self.write(Reading {
-            next,
-            filtered: own.filtered + (next - own.next),
-            ..own
-        });
+        self.pass(&self.filtered, next);
     }
 
     /// The ledger starts again at `start`.
     pub(crate) fn restart(&self, start: u64) {
-        self.write(Reading {
-            started: start,
-            next: start,
-            lost: 0,
-            filtered: 0,
+        self.write(|meter| {
+            meter.started.store(start, Ordering::Relaxed);
+            meter.next.store(start, Ordering::Relaxed);
+            meter.lost.store(0, Ordering::Relaxed);
+            meter.filtered.store(0, Ordering::Relaxed);
         });
     }
 
@@ -89,7 +88,7 @@ impl Meter {
         let mut looks = 0u32;
         loop {
             let version = self.version.load(Ordering::Acquire); // M1
-            let reading = self.own();
+            let reading = self.values();
             fence(Ordering::Acquire); // M2
             if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
                 return reading;
@@ -136,7 +135,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for i in 0..200_000 {
-                    let next = meter.own().next;
+                    let next = meter.values().next;
                     match i % 3 {
                         0 => meter.lost_to(next + 7),
                         1 => meter.filtered_to(next + 5),

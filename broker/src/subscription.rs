@@ -242,36 +242,31 @@ impl Subscription {
         }
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let filter = self.special.as_ref().and_then(|s| s.filter.as_ref());
-        let read = match filter {
-            None => self.reader.try_read(left.min(max_records), max_bytes),
-            Some(_) => self.reader.try_read(left, usize::MAX), // what the segment has
+        // A filter walks what the segment has, and keeps to the limits itself.
+        let (at_most, bytes_at_most) = match filter {
+            None => (left.min(max_records), max_bytes),
+            Some(_) => (left, usize::MAX),
         };
-        match read {
-            Ok(run) => {
+        match self.reader.try_read(at_most, bytes_at_most) {
+            Ok(mut run) => {
                 let (topic, epoch) = (Arc::clone(&self.topic.name), self.topic.epoch);
-                let Some(filter) = filter else {
-                    let records = Records::from_run(topic, epoch, run);
-                    self.follower.meter.delivered_to(records.next_offset());
-                    return Some(Item::Records(records));
-                };
-                let stretch = filter.first_stretch(run.bytes(), max_records, max_bytes);
-                let from = run.base();
-                let (item, next) = if stretch.matches {
-                    let run = run.shortened(stretch.records, usize::MAX);
-                    let records = Records::from_run(topic, epoch, run);
-                    let next = records.next_offset();
-                    self.follower.meter.delivered_to(next);
-                    (Item::Records(records), next)
-                } else {
-                    let next = from + stretch.records as u64;
-                    self.follower.meter.filtered_to(next);
-                    (
-                        Item::Filtered(Filtered::new(topic, epoch, from, next)),
-                        next,
-                    )
-                };
-                self.reader.seek(next);
-                Some(item)
+                if let Some(filter) = filter {
+                    let stretch = filter.first_stretch(run.bytes(), max_records, max_bytes);
+                    if !stretch.matches {
+                        let from = run.base();
+                        let to = from + stretch.records as u64;
+                        self.reader.seek(to);
+                        self.follower.meter.filtered_to(to);
+                        return Some(Item::Filtered(Filtered::new(topic, epoch, from, to)));
+                    }
+                    run = run.shortened(stretch.records, usize::MAX);
+                }
+                let records = Records::from_run(topic, epoch, run);
+                if filter.is_some() {
+                    self.reader.seek(records.next_offset());
+                }
+                self.follower.meter.delivered_to(records.next_offset());
+                Some(Item::Records(records))
             }
             Err(TryReadError::Empty) => None,
             Err(TryReadError::Lapped { from, to }) => Some(self.lapped(from, to)),

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, bail};
 use bytes::BytesMut;
 use footman_batcher::{Assembly, BatchLimits, Verdict};
 use footman_broker::{
-    Broker, BrokerOptions, InvalidOptions, ProduceOptions, Record, StartAt, testing::ManualClock,
+    Broker, BrokerOptions, Filter, InvalidOptions, ProduceOptions, Record, StartAt,
+    SubscribeOptions, testing::ManualClock,
 };
 use ringbuf_core::{ByteRing, ByteRingOptions, Ring};
 
@@ -23,7 +24,7 @@ const VALUE: usize = 128;
 /// What it does for so many records.
 type Loop = fn(u64) -> Result<()>;
 
-const LOOPS: [(&str, Loop); 22] = [
+const LOOPS: [(&str, Loop); 24] = [
     ("ring/append/b1", ring::<1, false>),
     ("ring/append/b256", ring::<BATCH, false>),
     ("ring/append+read/b1", ring::<1, true>),
@@ -63,6 +64,12 @@ const LOOPS: [(&str, Loop); 22] = [
         produce_encoded(records, BATCH, true)
     }),
     ("broker/consume/b256", consume),
+    ("broker/consume/filtered-of-all", |records| {
+        consume_filtered(records, 1)
+    }),
+    ("broker/consume/filtered-of-every-16th", |records| {
+        consume_filtered(records, 16)
+    }),
     ("batcher/assemble", assemble),
 ];
 
@@ -224,6 +231,31 @@ fn consume(records: u64) -> Result<()> {
             for record in &item.into_records().context("nothing is lost")? {
                 black_box((record.offset, record.value));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Likewise through a filter, which one record in so many matches.
+fn consume_filtered(records: u64, every: usize) -> Result<()> {
+    let broker = broker()?;
+    let producer = broker.producer("t")?;
+    let key = |i: usize| {
+        if i.is_multiple_of(every) {
+            "wanted"
+        } else {
+            "others"
+        }
+    };
+    let keyed = |i| Record::new(vec![7; VALUE]).with_key(key(i));
+    producer.produce_batch(&(0..BATCH as usize).map(keyed).collect::<Vec<_>>())?;
+    let mut consumer = broker.consumer();
+    let wanted = SubscribeOptions::new(StartAt::Earliest).with_filter(Filter::Key("wanted".into()));
+    consumer.subscribe_with("t", wanted)?;
+    for _ in (0..records).step_by(BATCH as usize) {
+        consumer.seek("t", StartAt::Earliest)?;
+        while let Some(item) = consumer.try_poll() {
+            black_box(item);
         }
     }
     Ok(())
