@@ -117,7 +117,7 @@ struct Inner(Mutex<Following>);
 struct Following {
     /// `None` when it is over, well or not.
     consumer: Option<(Consumer, Place)>,
-    /// What is to be sent before anything of the consumer; a message per topic at most.
+    /// What is to be sent before anything of the consumer; two messages per topic at most.
     queue: VecDeque<Frame>,
     passed_over: PassedOver,
     /// How the stream ends, when the queue is empty.
