@@ -113,6 +113,9 @@ impl<S: AsyncRead + Unpin> Cork<S> {
                 return read.map_ok(drop);
             }
             self.read += self.ahead.len();
+            if let Some(walk) = &self.frames {
+                walk.join(&mut self.ahead);
+            }
         }
         let rest = self.ahead.get(self.taken..).unwrap_or_default();
         let now = rest.get(..buf.remaining()).unwrap_or(rest);
@@ -452,7 +455,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_takes_so_many_frames_wherever_reads_are_cut() {
         let preface = 24;
-        let tiny = [0, 0, 1, 0, 0, 0, 0, 0, 1, b'x'].repeat(3 * TURN_FRAMES);
+        let tiny = [0, 0, 1, 6, 0, 0, 0, 0, 1, b'x'].repeat(3 * TURN_FRAMES);
         let said = [&vec![7; preface], &tiny[..]].concat();
         let whole = 10 * TURN_FRAMES;
         for room in [1, 3, 10, 1_000, 10 * CORK_BYTES] {
