@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::frame_walk::FrameWalk;
 use crate::stall::StallClock;
 
 /// The most that waits for a turn's end; when it is full it goes out at once. Also the most that is read at once.
@@ -40,10 +41,8 @@ const THROUGH_BYTES: usize = CORK_BYTES / 2;
 /// Slices of one write: what waits, a frame's head, and what h2 has of its payload.
 const SLICES: usize = 8;
 
-/// The most that is read in one turn, and of HTTP/2 the most frames. h2 keeps every frame that it reads until its call takes it, and 250
-/// bytes for each; calls have their turn before there are too many.
+/// The most that is read in one turn.
 const TURN_BYTES: usize = 2 * CORK_BYTES;
-const TURN_FRAMES: usize = 1_024;
 
 thread_local! {
     /// The thread's buffers, while no connection has them.
@@ -65,62 +64,6 @@ fn give_back(lender: &'static Lender, mut buffer: Vec<u8>) {
     buffer.clear();
     if buffer.capacity() >= CORK_BYTES {
         let _ = lender.try_with(|kept| kept.set(buffer));
-    }
-}
-
-/// A walk over the frames of HTTP/2 as their bytes pass.
-#[derive(Debug)]
-pub(crate) struct FrameWalk {
-    /// Bytes before the next head.
-    rest: usize,
-    /// What has passed of the length that a head begins with, and how many bytes that was.
-    length: usize,
-    known: usize,
-    /// Frames begun in this turn.
-    begun: usize,
-}
-
-impl FrameWalk {
-    /// Of a head: its length, and what follows that.
-    const LENGTH: usize = 3;
-    const REST: usize = 6;
-
-    /// The first frame begins after so many bytes.
-    #[cfg(feature = "server")]
-    pub(crate) fn after(preface: usize) -> FrameWalk {
-        FrameWalk {
-            rest: preface,
-            length: 0,
-            known: 0,
-            begun: 0,
-        }
-    }
-
-    /// How many of these bytes may pass in this turn.
-    fn pass(&mut self, bytes: &[u8]) -> usize {
-        let mut passed = 0;
-        while let Some(byte) = bytes.get(passed) {
-            if self.rest > 0 {
-                let step = self.rest.min(bytes.len() - passed);
-                self.rest -= step;
-                passed += step;
-                continue;
-            }
-            if self.known == 0 {
-                if self.begun == TURN_FRAMES {
-                    break;
-                }
-                self.begun += 1;
-            }
-            passed += 1;
-            self.length = self.length << 8 | usize::from(*byte);
-            self.known += 1;
-            if self.known == FrameWalk::LENGTH {
-                self.rest = FrameWalk::REST + self.length;
-                (self.length, self.known) = (0, 0);
-            }
-        }
-        passed
     }
 }
 
@@ -152,7 +95,7 @@ impl<S: AsyncRead + Unpin> Cork<S> {
                 return Poll::Pending;
             }
             // Into the middle of a long frame, without a copy; what comes after it is another read.
-            let payload = self.frames.as_ref().map_or(usize::MAX, |walk| walk.rest);
+            let payload = self.frames.as_ref().map_or(usize::MAX, FrameWalk::rest);
             if buf.remaining().min(payload) >= CORK_BYTES {
                 let before = buf.filled().len();
                 let most = u64::try_from(payload).unwrap_or(u64::MAX);
@@ -170,6 +113,9 @@ impl<S: AsyncRead + Unpin> Cork<S> {
                 return read.map_ok(drop);
             }
             self.read += self.ahead.len();
+            if let Some(walk) = &self.frames {
+                walk.join(&mut self.ahead);
+            }
         }
         let rest = self.ahead.get(self.taken..).unwrap_or_default();
         let now = rest.get(..buf.remaining()).unwrap_or(rest);
@@ -428,7 +374,7 @@ where
         let mut cork = lock(&self.uncork.0);
         cork.read = 0;
         if let Some(walk) = &mut cork.frames {
-            walk.begun = 0;
+            walk.turn();
         }
         match cork.poll_uncork(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
@@ -445,6 +391,8 @@ mod tests {
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
+    #[cfg(feature = "server")]
+    use crate::frame_walk::TURN_FRAMES;
 
     const LIMIT: Duration = Duration::from_secs(1);
     const BYTES: usize = 100;
@@ -507,7 +455,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_takes_so_many_frames_wherever_reads_are_cut() {
         let preface = 24;
-        let tiny = [0, 0, 1, 0, 0, 0, 0, 0, 1, b'x'].repeat(3 * TURN_FRAMES);
+        let tiny = [0, 0, 1, 6, 0, 0, 0, 0, 1, b'x'].repeat(3 * TURN_FRAMES);
         let said = [&vec![7; preface], &tiny[..]].concat();
         let whole = 10 * TURN_FRAMES;
         for room in [1, 3, 10, 1_000, 10 * CORK_BYTES] {

@@ -8,6 +8,8 @@ mod client;
 #[cfg(any(feature = "server", feature = "client"))]
 mod cork;
 #[cfg(any(feature = "server", feature = "client"))]
+mod frame_walk;
+#[cfg(any(feature = "server", feature = "client"))]
 mod messages;
 pub mod reason;
 #[cfg(any(feature = "server", feature = "client"))]

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use footman_broker::Record;
 use footman_broker_grpc::ServerOptions;
-use footman_broker_grpc::proto::{SubscribeRequest, TopicStart, topic_start::Start};
+use footman_broker_grpc::proto::{
+    ProduceRequest, SubscribeRequest, TopicStart, topic_start::Start,
+};
 use harness::frames::{
     self, CONTINUATION, DATA, END_HEADERS, HEADERS, Incoming, PING, PRODUCE, PRODUCE_BATCH,
-    RST_STREAM, SETTINGS, SUBSCRIBE, fields, frame, stream,
+    RST_STREAM, SETTINGS, SUBSCRIBE, WINDOW_UPDATE, fields, frame, stream,
 };
 use harness::{PATIENCE, Running, hello, next_frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -101,22 +103,63 @@ async fn frames_with_nothing_in_them() {
     server.stop().await;
 }
 
-/// A message a byte a frame: its call ends long before it is whole.
+/// Two messages, a byte a frame by turns: their calls end long before they are whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_in_crumbs() {
+async fn messages_in_crumbs() {
     let server = Running::start(ServerOptions::default()).await;
     for method in [PRODUCE, PRODUCE_BATCH] {
         let mut socket = hello(server.addr).await;
-        let head = frame(HEADERS, END_HEADERS, 1, &fields(method));
-        let length = frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff]);
-        let crumbs = frame(DATA, 0, 1, b"x").repeat(10_000);
+        let of_both = |frame: &dyn Fn(u32) -> Vec<u8>| [frame(1), frame(3)].concat();
+        let heads = of_both(&|call| frame(HEADERS, END_HEADERS, call, &fields(method)));
+        let lengths = of_both(&|call| frame(DATA, 0, call, &[0, 0, 0x3f, 0xff, 0xff]));
+        let crumbs = of_both(&|call| frame(DATA, 0, call, b"x")).repeat(10_000);
         socket
-            .write_all(&[head, length, crumbs].concat())
+            .write_all(&[heads, lengths, crumbs].concat())
             .await
             .unwrap();
         while !next_frame(&mut socket).await.is_end() {}
     }
     server.is_well().await;
+    server.stop().await;
+}
+
+/// A frame a message, and tens of thousands of them before the first answer is read: nothing is wrong with that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_messages_of_a_peer_that_is_merely_fast() {
+    const MESSAGES: usize = 50_000;
+    let server = Running::start(ServerOptions::default()).await;
+    let mut socket = hello(server.addr).await;
+    // Before the server has said so, its windows are smaller.
+    while next_frame(&mut socket).await.kind != WINDOW_UPDATE {}
+    let message = frames::message(&ProduceRequest {
+        topic: "t".into(),
+        records: vec![Default::default()],
+        ..Default::default()
+    });
+    let head = frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE));
+    let messages = frame(DATA, 0, 1, &message).repeat(MESSAGES);
+    socket.write_all(&[head, messages].concat()).await.unwrap();
+    let (mut answers, mut said) = (0, Vec::new());
+    while answers < MESSAGES {
+        let answer = next_frame(&mut socket).await;
+        assert_eq!(answer.goaway(), None, "after {answers}");
+        assert!(!answer.is_end(), "after {answers}");
+        if answer.kind != DATA {
+            continue;
+        }
+        said.extend_from_slice(&answer.payload);
+        while let Some(&[_, a, b, c, d]) = said.first_chunk() {
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            if said.len() < 5 + length {
+                break;
+            }
+            said.drain(..5 + length);
+            answers += 1;
+        }
+        let read = u32::try_from(answer.payload.len()).unwrap();
+        let more = frame(WINDOW_UPDATE, 0, 1, &read.to_be_bytes());
+        socket.write_all(&more).await.unwrap();
+    }
     server.stop().await;
 }
 

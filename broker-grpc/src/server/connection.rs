@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::cork::{CorkedConnection, FrameWalk, Uncork, cork};
+use crate::cork::{CorkedConnection, Uncork, cork};
+use crate::frame_walk::FrameWalk;
 use crate::server::calls::{CallExecutor, CallTask};
 use crate::server::greetings::Greeting;
 use crate::server::limits::Limits;

@@ -53,8 +53,9 @@ pub struct Limits {
     pub max_frame_bytes: u32,
     /// HTTP/2 `SETTINGS_INITIAL_WINDOW_SIZE`, in bytes: what one call may send unread. Default 4 MiB.
     pub stream_window_bytes: u32,
-    /// The window of a whole connection, in bytes. It also bounds how many small DATA frames of requests wait unread before the connection is
-    /// cut: one for every 510 bytes of it, and each of them holds 250. Default 6 MiB.
+    /// The window of a whole connection, in bytes: what its calls may send unread all together. It also bounds how many small DATA frames of
+    /// requests wait unread before the connection is cut, and each of them holds 250 bytes: one for every 171 bytes of it if they have as
+    /// many in them, one for every 510 if they have one. Default 1 MiB.
     pub connection_window_bytes: u32,
     /// Bytes of one response stream that wait for the peer's window or the socket. Default 32 KiB.
     pub send_buffer_bytes: usize,
@@ -89,7 +90,7 @@ impl Default for Limits {
             header_table_bytes: 4_096,
             max_frame_bytes: 1024 * 1024,
             stream_window_bytes: 4 * 1024 * 1024,
-            connection_window_bytes: 6 * 1024 * 1024,
+            connection_window_bytes: 1024 * 1024,
             send_buffer_bytes: 32 * 1024,
             unsent_bytes: 1024 * 1024,
             max_pending_reset_streams: 20,

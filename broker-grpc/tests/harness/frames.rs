@@ -37,13 +37,14 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-/// What a peer says first: each response may have so much under way, and all together as much as there can be.
+/// What a peer says first: each response may have so much under way, and all together as much as there can be; and that it goes by what
+/// the server is about to say first.
 pub(crate) fn hello(stream_window: u32) -> Vec<u8> {
     let [a, b, c, d] = stream_window.to_be_bytes();
     let settings = frame(SETTINGS, 0, 0, &[0, 4, a, b, c, d]);
     let whole = LARGEST_WINDOW - FIRST_WINDOW;
     let window = frame(WINDOW_UPDATE, 0, 0, &whole.to_be_bytes());
-    [PREFACE, &settings, &window].concat()
+    [PREFACE, &settings, &frame(SETTINGS, ACK, 0, b""), &window].concat()
 }
 
 /// The number of a peer's nth stream.
@@ -71,14 +72,19 @@ pub(crate) fn fields(method: &str) -> Vec<u8> {
     block
 }
 
-/// A call of one message.
-pub(crate) fn call(stream: u32, method: &str, request: &impl Message) -> Vec<u8> {
+/// A message with its prefix.
+pub(crate) fn message(request: &impl Message) -> Vec<u8> {
     let mut message = vec![0; 5];
     request.encode(&mut message).expect("a Vec has room");
     let length = u32::try_from(message.len() - 5).expect("a request is short");
     message[1..5].copy_from_slice(&length.to_be_bytes());
+    message
+}
+
+/// A call of one message.
+pub(crate) fn call(stream: u32, method: &str, request: &impl Message) -> Vec<u8> {
     let mut call = frame(HEADERS, END_HEADERS, stream, &fields(method));
-    call.extend(frame(DATA, END_STREAM, stream, &message));
+    call.extend(frame(DATA, END_STREAM, stream, &message(request)));
     call
 }
 

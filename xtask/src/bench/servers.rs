@@ -30,5 +30,6 @@ pub(super) fn measure(bench: &mut BenchRun) -> Result<()> {
     let peers = Peers::start(bench, &runtime)?;
     throughput::measure(bench, &runtime, &peers)?;
     latency::measure(bench, &runtime, &peers)?;
-    idle::measure(bench, &runtime, &peers)
+    drop(peers);
+    idle::measure(bench, &runtime)
 }

@@ -96,10 +96,28 @@ pub(super) fn all() -> Vec<Attack> {
             |to, _| Box::pin(flood::tiny_data(to)),
         ),
         attack(
+            "tiny-data-unread",
+            "the same, answers never read",
+            (4, 10, true),
+            |to, _| Box::pin(flood::tiny_data_unread(to)),
+        ),
+        attack(
             "tiny-messages",
             "short messages, a byte a frame",
             (4, 10, false),
             |to, _| Box::pin(flood::tiny_messages(to)),
+        ),
+        attack(
+            "tiny-messages-unread",
+            "the same, answers never read",
+            (4, 10, true),
+            |to, _| Box::pin(flood::tiny_messages_unread(to)),
+        ),
+        attack(
+            "scattered-unread",
+            "short messages of many calls by turns, answers never read",
+            (4, 10, true),
+            |to, _| Box::pin(flood::scattered_unread(to)),
         ),
         attack("ping", "PINGs, answers read", (4, 10, false), |to, _| {
             Box::pin(flood::ping(to))

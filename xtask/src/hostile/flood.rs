@@ -1,6 +1,7 @@
 //! Attacks by many frames: each as fast as the socket takes them, until the server has enough.
 
 use super::{attack::End, frames::*};
+use footman_broker_grpc::proto::{ProduceRequest, Record};
 use std::{net::SocketAddr, pin::pin, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -64,27 +65,57 @@ pub(super) async fn empty_data(to: SocketAddr) -> End {
 
 /// Calls that are given up as soon as the server has ended one.
 pub(super) async fn tiny_data(to: SocketAddr) -> End {
-    let byte = frame(DATA, 0, 1, b"x").repeat(1_000);
-    let wave = |wave| match wave {
-        0 => {
-            let head = frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE));
-            [head, frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff])].concat()
-        }
-        _ => byte.clone(),
-    };
+    let (first, again) = crumbs();
+    let wave = |wave| if wave == 0 { &first } else { &again }.clone();
     flood_until(to, wave, Frame::is_end).await
 }
 
+pub(super) async fn tiny_data_unread(to: SocketAddr) -> End {
+    let (first, again) = crumbs();
+    flood_unread(to, &first, &again).await
+}
+
 pub(super) async fn tiny_messages(to: SocketAddr) -> End {
-    // The topic, and a record without anything.
-    let message = b"\0\0\0\0\x0b\x0a\x05tiny!\x7a\x02\x1a\0";
-    let bytes = message.iter().map(|byte| frame(DATA, 0, 1, &[*byte]));
-    let messages = bytes.collect::<Vec<_>>().concat().repeat(100);
-    flood(to, |wave| match wave {
-        0 => frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE)),
-        _ => messages.clone(),
-    })
-    .await
+    let (first, again) = messages(1, 0, 1);
+    flood(to, |wave| if wave == 0 { &first } else { &again }.clone()).await
+}
+
+pub(super) async fn tiny_messages_unread(to: SocketAddr) -> End {
+    let (first, again) = messages(1, 0, 1);
+    flood_unread(to, &first, &again).await
+}
+
+/// Frames of 171 bytes are those of which most may wait: of shorter ones h2 allows fewer, of longer ones the window does.
+pub(super) async fn scattered_unread(to: SocketAddr) -> End {
+    let (first, again) = messages(16, 154, 171);
+    flood_unread(to, &first, &again).await
+}
+
+/// A call, and a message of 4 MiB a byte a frame.
+fn crumbs() -> (Vec<u8>, Vec<u8>) {
+    let head = frame(HEADERS, END_HEADERS, 1, &fields(PRODUCE));
+    let length = frame(DATA, 0, 1, &[0, 0, 0x3f, 0xff, 0xff]);
+    let bytes = frame(DATA, 0, 1, b"x").repeat(1_000);
+    ([head, length].concat(), bytes)
+}
+
+/// So many calls, and again and again a message of each with a record of so many bytes: a piece a frame, by turns.
+fn messages(calls: u32, value_bytes: usize, piece: usize) -> (Vec<u8>, Vec<u8>) {
+    let record = Record {
+        value: vec![b'x'; value_bytes].into(),
+        ..Record::default()
+    };
+    let message = message(&ProduceRequest {
+        topic: "tiny".to_owned(),
+        records: vec![record],
+        ..ProduceRequest::default()
+    });
+    let begin = |n| frame(HEADERS, END_HEADERS, stream(n), &fields(PRODUCE));
+    let pieces = message
+        .chunks(piece)
+        .flat_map(|piece| (0..calls).flat_map(move |n| frame(DATA, 0, stream(n), piece)));
+    let pieces: Vec<_> = pieces.collect();
+    ((0..calls).flat_map(begin).collect(), pieces.repeat(100))
 }
 
 pub(super) async fn ping(to: SocketAddr) -> End {
@@ -93,7 +124,7 @@ pub(super) async fn ping(to: SocketAddr) -> End {
 }
 
 pub(super) async fn ping_unread(to: SocketAddr) -> End {
-    flood_unread(to, &frame(PING, 0, 0, &[7; 8])).await
+    flood_unread(to, b"", &frame(PING, 0, 0, &[7; 8]).repeat(1_000)).await
 }
 
 pub(super) async fn settings(to: SocketAddr) -> End {
@@ -102,7 +133,7 @@ pub(super) async fn settings(to: SocketAddr) -> End {
 }
 
 pub(super) async fn settings_unread(to: SocketAddr) -> End {
-    flood_unread(to, &frame(SETTINGS, 0, 0, b"")).await
+    flood_unread(to, b"", &frame(SETTINGS, 0, 0, b"").repeat(1_000)).await
 }
 
 /// Sends wave after wave and reads what comes, until the server closes.
@@ -154,15 +185,15 @@ async fn flood_until(
     timeout(LAST_WORDS, reads).await.unwrap_or(End::Closed)
 }
 
-/// Sends a question again and again, and reads no answer.
-async fn flood_unread(to: SocketAddr, question: &[u8]) -> End {
+/// Sends the same again and again, and reads no answer.
+async fn flood_unread(to: SocketAddr, first: &[u8], again: &[u8]) -> End {
     let Ok(mut socket) = TcpStream::connect(to).await else {
         return End::Refused;
     };
-    let questions = question.repeat(1_000);
-    let mut next = socket.write_all(&hello(FIRST_WINDOW)).await;
+    let begin = [&hello(FIRST_WINDOW), first].concat();
+    let mut next = socket.write_all(&begin).await;
     while next.is_ok() {
-        next = socket.write_all(&questions).await;
+        next = socket.write_all(again).await;
     }
     End::Closed
 }

@@ -1,9 +1,12 @@
 //! Subscribers that have nothing to read: what each costs the server, in memory and in CPU time.
 
 use super::{
+    footman::Footman,
     load::Load,
-    peer::{Peer, Peers, found},
+    nats::Nats,
+    peer::{OURS, Peer, found},
     process::resident_mib,
+    redis::Redis,
     run::{Subscribers, Topic, cpu},
 };
 use crate::bench::{bench_run::BenchRun, report::Better};
@@ -13,23 +16,34 @@ use tokio::runtime::Runtime;
 
 const SUBSCRIBERS: usize = 1_000;
 
-/// Measures each peer once: its memory is only new to subscribers the first time.
-pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> {
+type Start = fn(&Runtime) -> Result<Box<dyn Peer>>;
+
+/// Measures each peer once, on a server of its own: one that has worked before gives the subscribers memory that it has at hand.
+pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime) -> Result<()> {
     if !bench.wants("servers/idle/memory") && !bench.wants("servers/idle/cpu") {
         return Ok(());
     }
     let watched = Duration::from_secs(if bench.quick() { 3 } else { 10 });
     // Kafka is left out: a thousand of its clients are thousands of threads.
-    for peer in peers.named(&["footman", "nats", "redis-pubsub"]) {
-        bench.progress(&format!("servers/idle: {}", peer.name()));
-        let costs = costs(runtime, peer, watched);
-        let Some((memory, used)) = found(bench, "servers/idle", peer, costs)? else {
+    let peers: [(&str, Start); 3] = [
+        (OURS, |_| Ok(Box::new(Footman::start()?))),
+        ("nats", |runtime| {
+            Ok(Box::new(runtime.block_on(Nats::start())?))
+        }),
+        ("redis-pubsub", |runtime| {
+            Ok(Box::new(runtime.block_on(Redis::start())?))
+        }),
+    ];
+    for (name, start) in peers {
+        bench.progress(&format!("servers/idle: {name}"));
+        let costs = start(runtime).and_then(|peer| costs(runtime, &*peer, watched));
+        let Some((memory, used)) = found(bench, "servers/idle", name, costs)? else {
             continue;
         };
         let mib = ("MiB per 1000", Better::Lower);
-        bench.add("servers/idle/memory", peer.name(), mib, vec![memory]);
+        bench.add("servers/idle/memory", name, mib, vec![memory]);
         let percent = ("% of a core", Better::Lower);
-        bench.add("servers/idle/cpu", peer.name(), percent, vec![used * 100.0]);
+        bench.add("servers/idle/cpu", name, percent, vec![used * 100.0]);
     }
     bench.show();
     Ok(())

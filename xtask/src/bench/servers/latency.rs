@@ -39,7 +39,7 @@ fn steady(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> 
                 peer.name()
             ));
             let ages = ages(runtime, peer, Load::paced(10_000, seconds, 128));
-            if let Some(ages) = found(bench, "servers/latency/10khz", peer, ages)? {
+            if let Some(ages) = found(bench, "servers/latency/10khz", peer.name(), ages)? {
                 p50.push(microseconds(&ages, 0.5));
                 p99.push(microseconds(&ages, 0.99));
                 going_on.push((peer, (p50, p99)));
@@ -92,7 +92,7 @@ fn stuck(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) -> Result<()> {
             let load = Load::paced(20_000, seconds, 1_024);
             let pair = beside(runtime, peer, &load, false)
                 .and_then(|without| Ok((without, beside(runtime, peer, &load, true)?)));
-            let Some((without, with)) = found(bench, "servers/stuck", peer, pair)? else {
+            let Some((without, with)) = found(bench, "servers/stuck", peer.name(), pair)? else {
                 continue 'peers;
             };
             rates.push(with.rate / without.rate);

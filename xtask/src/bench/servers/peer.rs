@@ -67,13 +67,13 @@ pub(super) enum Stuck {
 pub(super) fn found<T>(
     bench: &mut BenchRun,
     group: &str,
-    peer: &dyn Peer,
+    peer: &str,
     run: Result<T>,
 ) -> Result<Option<T>> {
     match run {
         Ok(run) => Ok(Some(run)),
-        Err(error) if peer.name() != OURS => {
-            bench.note(format!("{group}: without {}: {error:#}", peer.name()));
+        Err(error) if peer != OURS => {
+            bench.note(format!("{group}: without {peer}: {error:#}"));
             Ok(None)
         }
         Err(error) => Err(error.context(format!("{group}: {OURS}"))),

@@ -62,7 +62,7 @@ pub(super) fn measure(bench: &mut BenchRun, runtime: &Runtime, peers: &Peers) ->
         for peer in peers.named(&keeping) {
             let kept = Topic::create(runtime, peer, replayed)
                 .and_then(|topic| publish(&topic, load.clone()).map(|_| topic));
-            topics.extend(found(bench, "servers/replay", peer, kept)?);
+            topics.extend(found(bench, "servers/replay", peer.name(), kept)?);
         }
         let keepers: Vec<_> = topics.iter().map(|topic| topic.peer).collect();
         in_turn(bench, "replay", "", &keepers, |peer| {
@@ -98,7 +98,7 @@ fn in_turn(
                 peer.name()
             ));
             let outcome = long_enough(|| once(peer));
-            if let Some(outcome) = found(bench, &group, peer, outcome)? {
+            if let Some(outcome) = found(bench, &group, peer.name(), outcome)? {
                 outcomes.push(outcome);
                 going_on.push((peer, outcomes));
             }
