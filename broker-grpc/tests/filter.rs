@@ -150,6 +150,20 @@ async fn a_fetch_can_filter() {
         panic!("{fetched:?}");
     };
     assert_eq!((passed.from, passed.to, records.base_offset()), (3, 5, 5));
+
+    // What is there is found, however far, without a wait.
+    let producer = server.broker.producer("t").unwrap();
+    let many = vec![Record::new("v").with_key("b"); 50_000];
+    producer.produce_batch(&many).unwrap();
+    put(&server, ["a"]);
+    let (epoch, next_offset) = fetched.next;
+    let mut options = only("a");
+    options.start = StartAt::Resume { epoch, next_offset };
+    let fetched = client.fetch("t", options, 0, Duration::ZERO).await.unwrap();
+    let [Item::Filtered(passed), Item::Records(records)] = &fetched.items[..] else {
+        panic!("{fetched:?}");
+    };
+    assert_eq!((passed.records(), records.len()), (50_000, 1));
     server.stop().await;
 }
 

@@ -15,7 +15,7 @@ use crate::proto;
 use crate::server::calls::Call;
 use crate::server::convert;
 use crate::server::limits::MAX_RUN_BYTES;
-use crate::server::passed_over::{LOOKS_IN_A_TURN, PassedOver};
+use crate::server::passed_over::{PASSED_IN_A_TURN, PassedOver};
 use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::subscribe::{consumer, follow, positions};
@@ -92,6 +92,11 @@ pub(crate) async fn fetch(
         request.topics,
         state.limits.max_topics_per_call,
     )?;
+    // What is there now is read, however little of it matches.
+    let mut unread: u64 = consumer
+        .positions()
+        .filter_map(|(topic, _)| consumer.lag(&topic))
+        .sum();
     let or = |value: u32, default: usize| match value {
         0 => default,
         value => usize::try_from(value).unwrap_or(usize::MAX),
@@ -111,17 +116,20 @@ pub(crate) async fn fetch(
         left: HashMap::new(),
     };
     loop {
-        let mut looks = 0;
-        while !basket.is_full() && looks < LOOKS_IN_A_TURN {
+        let mut passed = 0;
+        while !basket.is_full() && passed < PASSED_IN_A_TURN {
             match consumer.try_poll() {
                 Some(item) => {
-                    looks += usize::from(matches!(item, Item::Filtered(_)));
+                    if let Item::Filtered(filtered) = &item {
+                        passed += filtered.records();
+                    }
                     basket.put(item);
                 }
                 None => break,
             }
         }
-        if looks == LOOKS_IN_A_TURN && Instant::now() < deadline {
+        unread = unread.saturating_sub(passed);
+        if passed >= PASSED_IN_A_TURN && (unread > 0 || Instant::now() < deadline) {
             tokio::task::yield_now().await;
             continue;
         }

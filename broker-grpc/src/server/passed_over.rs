@@ -11,8 +11,9 @@ use footman_broker::{Filtered, Item};
 use crate::server::convert;
 use crate::wire::Frame;
 
-/// How many looks that find nothing one call may take before it is another's turn: each walks a segment of a topic at most.
-pub(crate) const LOOKS_IN_A_TURN: usize = 16;
+/// How many records one call may pass over before it is another's turn: some hundred microseconds. A look walks a segment of a
+/// topic at most, and is not cut.
+pub(crate) const PASSED_IN_A_TURN: u64 = 4_096;
 
 /// By topic: at most one entry for each that the consumer follows.
 #[derive(Default)]

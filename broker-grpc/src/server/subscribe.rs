@@ -17,7 +17,7 @@ use crate::server::calls::{Call, LetGo};
 use crate::server::convert;
 use crate::server::limits::MAX_RUN_BYTES;
 use crate::server::load;
-use crate::server::passed_over::{LOOKS_IN_A_TURN, PassedOver};
+use crate::server::passed_over::{PASSED_IN_A_TURN, PassedOver};
 use crate::server::state::{Place, State};
 use crate::server::status::Failure;
 use crate::wire::Frame;
@@ -254,7 +254,7 @@ impl Source for Subscription {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
         let is_draining = self.state.calls.is_draining();
         let mut following = self.inner.lock();
-        let mut looks = 0;
+        let mut passed = 0;
         loop {
             if let Some(frame) = following.queue.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
@@ -275,9 +275,9 @@ impl Source for Subscription {
             }
             match consumer.poll_next_item(cx) {
                 Poll::Ready(Item::Filtered(filtered)) => {
+                    passed += filtered.records();
                     following.passed_over.add(filtered);
-                    looks += 1;
-                    if looks >= LOOKS_IN_A_TURN && following.say_heartbeat().is_some() {
+                    if passed >= PASSED_IN_A_TURN && following.say_heartbeat().is_some() {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
