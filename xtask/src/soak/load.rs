@@ -113,23 +113,18 @@ async fn soak(flags: &Flags, server: &Server) -> Result<Vec<Held>> {
     while let Some(ended) = producers.join_next().await {
         ended??;
     }
-    let left = clients[0].subscriptions(None).await?;
-    ensure!(
-        left.is_empty(),
-        "the server still knows {} subscriptions",
-        left.len()
-    );
-    // A connection ends when its peer has noticed: give it some looks.
+    // A connection or a stream ends when its peer has noticed: give it some looks.
+    let mut left = usize::MAX;
     for _ in 0..20 {
-        held.push(look(server, started)?);
-        if held
-            .last()
-            .is_some_and(|now| now.descriptors <= base.descriptors)
-        {
+        let now = look(server, started)?;
+        held.push(now);
+        left = clients[0].subscriptions(None).await?.len();
+        if left == 0 && now.descriptors <= base.descriptors {
             break;
         }
         time::sleep(LOOK / 10).await;
     }
+    ensure!(left == 0, "the server still knows {left} subscriptions");
     Ok(held)
 }
 
