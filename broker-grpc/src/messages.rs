@@ -25,6 +25,10 @@ use crate::wire::PREFIX;
 const MAX_CRUMBS: usize = 1_024;
 const CRUMB_BYTES: usize = 64;
 
+/// How much more room a message gets than it had. Much: what it grows out of is given back by the allocator only after a while, and
+/// costs as long; room that nothing has come for yet costs nothing.
+const GROWTH: usize = 16;
+
 /// The messages of a body.
 #[derive(Debug)]
 pub(crate) struct Messages<B> {
@@ -187,7 +191,7 @@ where
     fn grow(&mut self, whole: usize) {
         let needed = self.begun.len().saturating_add(self.frame.len());
         if needed > self.begun.capacity() {
-            let room = needed.max(2 * self.begun.capacity()).min(whole);
+            let room = needed.max(GROWTH * self.begun.capacity()).min(whole);
             self.begun
                 .reserve_exact(room.saturating_sub(self.begun.len()));
         }
